@@ -9,7 +9,7 @@ module beats mixing several if target rows are few, because the mixing has to be
 the target training and loses little to the best single task. H4: the order of methods is the same at every model size.
 
 Factors: method (full, LoRA, bottleneck), how two intermediate tasks are carried over (none, one continued, stacked,
-fused, merged), model size, target, seed. The report draws gain against seconds and peak memory, with the Pareto front.
+fused, merged), model size, target, seed. The report draws score against operations, with the Pareto front.
 
 Full size: XLM-R base and large; MNLI and SQuAD v1.1 before PAWS-X and TyDiQA; three seeds. Small size: e5-mini, whole
 and cut to its first 3 layers (without further pretraining); SNLI and SIB-200 topics before 150 rows of NLI; one seed.

@@ -22,11 +22,15 @@ from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
 from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains import compute_gains
-from adaptx.report.gaps import gap_tables, gaps
+from adaptx.report.gap_tables import AT_CHANCE, gap_tables
+from adaptx.report.gaps import gaps
 from adaptx.report.language_effects import language_effects_sentence, language_regression
 from adaptx.report.latex import escaped, latex
 from adaptx.report.measured import Measurements, measure
-from adaptx.report.scaling import compute_series, scaling_sentences, scaling_table, size_series
+from adaptx.report.redrawn import Redrawn, redraw
+from adaptx.report.scaling import compute_series, size_series
+from adaptx.report.scaling_tables import scaling_sentences, scaling_table, trend_verdicts
+from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.sources.sources import Sources
@@ -77,6 +81,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measurements:
 @pytest.fixture(scope="module")
 def gains(measured: Measurements) -> list[Gain]:
     return compute_gains(measured, RESAMPLES)
+
+
+@pytest.fixture(scope="module")
+def redrawn(measured: Measurements) -> Redrawn:
+    return redraw(measured, TARGET, RESAMPLES)
 
 
 def label(intermediate: str, size: int) -> str:
@@ -181,20 +190,56 @@ def test_cells_look_as_the_verdict_is(gains: list[Gain]) -> None:
             assert (cell.sign, cell.is_uncertain) == (gain.sign, gain.sign == 0)
 
 
-def test_gaps_have_intervals_and_differences_are_paired(measured: Measurements, gains: list[Gain]) -> None:
-    found, differences = gaps(measured, TARGET, RESAMPLES)
-    by_label = {gap.variant: gap for gap in found}
+def test_gaps_have_intervals_over_rows_and_seeds(gains: list[Gain], redrawn: Redrawn) -> None:
+    found, differences = gaps(TARGET, gains, redrawn)
+    by_label = {gap.variant.label: gap for gap in found}
+    both = by_label[label("both", 1)]
     (score,) = [g.score for g in gains if (g.variant, g.quantity) == (label("both", 1), GAP)]
-    assert by_label[label("both", 1)].gap == pytest.approx(score)
-    assert by_label[label("both", 1)].intermediates == ("snli", "sib200")
-    assert all(gap.low < gap.gap < gap.high for gap in found)
-    assert [each.several for each in differences] == [label("both", size) for size in range(3)]
+    assert both.draws.mean == pytest.approx(score)
+    assert both.draws.mean == pytest.approx(both.source.score - both.zero_shot.score)
+    assert both.intermediates == ("snli", "sib200")
+    for gap in found:
+        assert gap.test is not None
+        low, high = gap.test.interval()
+        assert low < gap.draws.mean < high
+        assert gap.test.seed_error > 0
+    assert [each.several.variant.label for each in differences] == [label("both", size) for size in range(3)]
     for each in differences:
-        assert set(each.single) == {label(name, int(each.several[-1])) for name in ("snli", "sib200")}
-        singles = np.mean([by_label[name].gap for name in each.single])
-        assert each.difference == pytest.approx(by_label[each.several].gap - singles)
-        assert each.low < each.difference < each.high
-    assert len(gap_tables(measured, TARGET, RESAMPLES)) == 2
+        size = int(each.several.variant.label[-1])
+        assert {gap.variant.label for gap in each.single} == {label(name, size) for name in ("snli", "sib200")}
+        assert each.difference == pytest.approx(
+            each.several.draws.mean - np.mean([gap.draws.mean for gap in each.single])
+        )
+        assert each.over_seeds
+        assert each.test is not None
+        assert each.test.mean == pytest.approx(each.difference)
+
+
+def test_a_gap_is_told_only_where_both_scores_are_above_chance(gains: list[Gain], redrawn: Redrawn) -> None:
+    """Accuracies are about 40% without SNLI and 65% after it; the most common of three classes has 35% to 40%."""
+    found, differences = gaps(TARGET, gains, redrawn)
+    table, compared = gap_tables(TARGET, found, differences)
+    by_label = {row[0].text: row for row in table.rows}
+    assert {gap.at_chance for gap in found} == {True, False}
+    for gap in found:
+        lowest = gap.zero_shot.score - 0.1
+        assert 1 / 3 <= gap.zero_shot.chance < 0.5
+        assert not gap.at_chance or lowest < gap.zero_shot.chance
+        row = by_label[gap.variant.label]
+        assert (row[3].text == AT_CHANCE) == gap.at_chance
+        source = next(g for g in gains if (g.variant, g.quantity) == (gap.variant.label, SOURCE))
+        assert (row[6].text != "–") == (source.sign > 0)
+    snli = next(gap for gap in found if gap.variant.label == label("snli", 0))
+    assert not snli.at_chance
+    assert snli.retained == pytest.approx(snli.zero_shot.gain.gain / snli.source.gain.gain)
+    for row in compared.rows:
+        assert row[2].text == AT_CHANCE, "`both` and `sib200` score as the baseline does"
+        assert [cell.text for cell in row[3:]] == ["–", "–"]
+    clear = [dataclasses.replace(each, several=snli, single=(snli,)) for each in differences]
+    rows = gap_tables(TARGET, [snli], clear)[1].rows
+    for each, row in zip(clear, rows, strict=True):
+        assert (row[2].sign != 0) == (float(row[4].text.replace("<", "")) < 0.05)
+        assert each.test.p <= float(row[4].text.replace("<", "")) + 0.0005
 
 
 def test_a_class_is_the_mean_of_its_languages(gains: list[Gain]) -> None:
@@ -225,56 +270,98 @@ def test_a_regression_over_languages_finds_what_was_put_in(measured: Measurement
     assert said.startswith("xnli: for each 0.1 of syntactic distance from English the gain is smaller by 2.")
 
 
-def test_scaling_finds_the_slopes_that_were_put_in(measured: Measurements, gains: list[Gain]) -> None:
-    sizes = {v.label: v.evaluate.checkpoint.shape.parameters for v in measured.variants("xnli")}
+class Growing(Redrawn):
+    """Made gains: each language's gain grows with the logarithm of the body's size, by its class of resources."""
 
-    def growing(gain: Gain) -> float:
-        low = language_facts(gain.quantity).joshi_class in LOW_RESOURCE
-        noise = 0.0005 * np.sin(hash_of(gain))
-        return (0.03 if low else 0.01) * np.log10(sizes[gain.variant]) + noise
-
-    series = {each.name: each for each in size_series(measured, TARGET, with_gains(gains, growing))}
-    found = series["lora-r4 · Sequential · snli"]
-    assert found.line is not None
-    assert found.line.slope == pytest.approx(0.01, abs=0.001)
-    assert (found.source, found.high) == (pytest.approx(0.01, abs=0.001), pytest.approx(0.01, abs=0.001))
-    assert found.low == pytest.approx(0.03, abs=0.001)
-    assert found.resources is None, "Swahili alone is low in resources here"
-    said = scaling_sentences(TARGET, [found], "parameters")
-    assert said[0].startswith("xnli, lora-r4 · Sequential · snli: the gain rises with parameters, +1.0 [")
-    assert scaling_table(TARGET, [found], "parameters").rows[0][1].text == "3"
+    def gain(self, label: str, weights: dict[str, float]) -> Draws:
+        (size,) = {v.evaluate.checkpoint.shape.encoder_parameters for v in self.variants[label]}
+        slopes = {lang: 0.03 if language_facts(lang).joshi_class in LOW_RESOURCE else 0.01 for lang in weights}
+        height = sum(weight * slopes[lang] for lang, weight in weights.items()) * np.log10(size)
+        by_seed = height + 0.002 * np.sin(np.arange(3) * (1 + len(weights)) + size)
+        rows = 0.001 * np.random.default_rng(len(weights)).normal(size=RESAMPLES)
+        return Draws(by_seed, by_seed[:, None] + rows)
 
 
-def hash_of(gain: Gain) -> float:
-    return float(sum(map(ord, gain.variant + gain.quantity)))
+def test_scaling_finds_the_slopes_that_were_put_in(gains: list[Gain], redrawn: Redrawn) -> None:
+    made = Growing(**vars(redrawn))
+    series = {each.name: each for each in size_series(TARGET, gains, made)}
+    assert set(series) == {f"lora-r4 · Sequential · {name} · bert" for name in ("snli", "sib200", "both")}
+    found = series["lora-r4 · Sequential · snli · bert"]
+    languages = found.points[0].gain.languages
+    mean = (0.01 * len(languages) + 0.02 * len(found.languages[1])) / len(languages)
+    assert found.languages == (("en",), ("sw",), tuple(lang for lang in languages if lang in found.languages[2]))
+    assert found.trend.is_line
+    assert found.trend.change == pytest.approx(mean, abs=0.003)
+    assert (found.source.change, found.high.change) == (pytest.approx(0.01, abs=0.003),) * 2
+    assert (found.low.change, found.resources.change) == (
+        pytest.approx(0.03, abs=0.003),
+        pytest.approx(0.02, abs=0.005),
+    )
+    every = list(series.values())
+    said = scaling_sentences(TARGET, every, "body parameters")
+    start = (
+        "xnli, lora-r4 · Sequential · snli · bert: over these 3 models, the gain rises with body parameters along a "
+    )
+    assert said[0].startswith(f"{start}line, +1.")
+    assert "points for a tenfold size (95% interval over rows and seeds; p " in said[0]
+    assert said[1].startswith("The gain changes more in low-resource than in high-resource languages;")
+    table = scaling_table(TARGET, every, "body parameters")
+    assert [row[2].text for row in table.rows] == ["tenfold"] * 3
+    assert table.rows[0][1].text == "3: 25.4k to 1.59M"
+    for row, verdict in zip(table.rows, trend_verdicts([each.trend for each in every]), strict=True):
+        assert row[3].sign == verdict.sign
+        assert (verdict.sign != 0) == (not verdict.corrected_low <= 0 <= verdict.corrected_high)
+
+
+def test_two_sizes_are_told_as_a_change_and_not_as_a_slope(gains: list[Gain], redrawn: Redrawn) -> None:
+    two = [gain for gain in gains if not gain.variant.endswith("size-2")]
+    made = Growing(**vars(redrawn))
+    found = size_series(TARGET, two, made)
+    assert {each.trend.is_line for each in found} == {False}
+    said = scaling_sentences(TARGET, found, "body parameters")[0]
+    assert "from the smallest to the largest of these 2 models, the gain " in said
+    assert "two sizes make no line" in said
+    row = scaling_table(TARGET, found, "body parameters").rows[0]
+    assert row[2].text.startswith("× 7.9")
+    assert row[7].text == "–"
 
 
 def test_gain_against_intermediate_compute_has_a_point_for_each_training(
-    measured: Measurements, gains: list[Gain]
+    measured: Measurements, gains: list[Gain], redrawn: Redrawn
 ) -> None:
     first = measured.variants("xnli")[1].first
     assert first.intermediate_flops is not None
     assert first.path_flops == pytest.approx(2 * first.intermediate_flops), "two trainings over as many tokens"
     # Every intermediate training of one size costs the same here, so there is nothing to draw.
-    assert compute_series(measured, TARGET, gains) == []
+    assert compute_series(TARGET, gains, redrawn) == []
 
 
-def test_the_front_holds_what_nothing_beats(measured: Measurements, gains: list[Gain]) -> None:
-    found = priced(measured, TARGET, gains)
-    assert len(found) == 12
+def test_the_front_holds_what_nothing_beats(gains: list[Gain], redrawn: Redrawn) -> None:
+    found = priced(TARGET, gains, redrawn)
+    assert len(found) == 12, "baselines are points of their own"
+    assert sum(each.gain.is_baseline for each in found) == 3
     for each in found:
         beaten = any(
-            other.seconds <= each.seconds
-            and other.points >= each.points
-            and (other.seconds, other.points) != (each.seconds, each.points)
+            other.flops <= each.flops
+            and other.score >= each.score
+            and (other.flops, other.score) != (each.flops, each.score)
             for other in found
         )
-        assert each.on_front != beaten
-    assert found[0].examples_per_second == pytest.approx(2880 / found[0].seconds)
+        assert each.front.is_on != beaten
+        assert each.low < each.score < each.high
+    assert [each.flops for each in found] == sorted(each.flops for each in found)
+    cheapest = max((each for each in found if each.flops == found[0].flops), key=lambda each: each.score)
+    assert cheapest.front.is_on
+    dear = [each for each in found if each.gain.variant == label("sib200", 2)]
+    assert dear[0].front.probability < 0.05, "the cheaper training on SNLI scores 25 points more"
+    table = frontier_table(TARGET, found)
+    row = next(row for row in table.rows if row[0].text == label("sib200", 2))
+    assert float(row[-2].text) == pytest.approx(dear[0].front.probability, abs=0.005)
+    assert "seconds on\nthis machine" in [column.header for column in table.columns]
 
 
-def test_energy_is_told_of_the_whole_path_where_it_was_measured(measured: Measurements, gains: list[Gain]) -> None:
-    found = priced(measured, TARGET, gains)
+def test_energy_is_told_of_the_whole_path_where_it_was_measured(gains: list[Gain], redrawn: Redrawn) -> None:
+    found = priced(TARGET, gains, redrawn)
     assert {each.energy_joules for each in found} == {1800.0 * len(each.variant.first.path) for each in found}
     assert "energy,\nWh" in [column.header for column in frontier_table(TARGET, found).columns]
     unknown = [dataclasses.replace(each, energy_joules=None) for each in found]

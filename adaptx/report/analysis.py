@@ -4,20 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptx.report.analysis_plots import class_bars, pareto_plot, scaling_curves
+from adaptx.report.analysis_plots import class_bars
 from adaptx.report.answer import answer
 from adaptx.report.breakdown import FAMILY, breakdown_tables, class_gains
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
 from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gaps import gap_tables
+from adaptx.report.gap_tables import gap_tables
+from adaptx.report.gaps import gaps
 from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
 from adaptx.report.measured import Measurements
-from adaptx.report.scaling import Series, compute_series, scaling_sentences, scaling_table, size_series
+from adaptx.report.pareto_plot import pareto_plot
+from adaptx.report.redrawn import Redrawn, redraw
+from adaptx.report.scaling import Series, compute_series, size_series
+from adaptx.report.scaling_plot import scaling_curves
+from adaptx.report.scaling_tables import scaling_sentences, scaling_table
+from adaptx.report.styles import VariantStyles
 from adaptx.report.tables import Table
 from adaptx.specs import Task
 
-PARAMETERS, OPERATIONS = "parameters", "operations of the intermediate training"
+PARAMETERS, OPERATIONS = "body parameters", "operations of the intermediate training"
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Analysis:
     """The analysis of one task. A part without results is empty, and `bool(part)` is False.
 
     answer: sentences about gains and losses. comparisons: significance tests of the gains. gaps: generalisation
-    gaps. classes: gains by class of languages. scaling: gain against model size and compute. worth: gain against cost.
+    gaps. classes: gains by class of languages. scaling: gain against model size and compute. worth: score against cost.
     """
 
     answer: str
@@ -57,21 +63,29 @@ class Analysis:
         return (*self.classes.figures, *self.scaling.figures, *self.worth.figures)
 
 
-def analyse(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> Analysis:
-    """Analyse one task, and draw the figures into the folder `out`.
+def analyse(
+    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, out: Path
+) -> Analysis:
+    """Analyse one task, and draw the figures.
 
-    name: the task's name as it appears in the figures' file names.
+    out: the folder of the figures, and the task's name as it appears in their file names: `out/nli` for `nli`.
     """
     averages = (ZERO_SHOT, SOURCE)
+    redrawn = redraw(measurements, task)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
         answer=answer(task, gains),
         comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
-        gaps=ReportPart(tables=tuple(gap_tables(measurements, task))),
-        classes=_classes(task, measurements, gains, out / f"families.{name}.png"),
-        scaling=_scaling(task, measurements, gains, out, name),
-        worth=_worth(task, measurements, gains, out / f"pareto.{name}.png"),
+        gaps=ReportPart(tables=tuple(gap_tables(task, *gaps(task, gains, redrawn)))),
+        classes=_classes(task, measurements, gains, _figure(out, "families")),
+        scaling=_scaling(task, gains, redrawn, out),
+        worth=_worth(task, gains, redrawn, styles, _figure(out, "pareto")),
     )
+
+
+def _figure(out: Path, kind: str) -> Path:
+    """Return the file of a figure: `out/pareto.nli.png` for the kind `pareto` and the task `nli`."""
+    return out.with_name(f"{kind}.{out.name}.png")
 
 
 def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> ReportPart:
@@ -85,14 +99,15 @@ def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file
     return ReportPart(sentences, tuple(tables), (figure,) if figure else ())
 
 
-def _scaling(task: Task, measurements: Measurements, gains: Sequence[Gain], out: Path, name: str) -> ReportPart:
-    parts: list[ReportPart] = []
-    for size, file, series in (
-        (PARAMETERS, f"scaling.{name}.png", size_series(measurements, task, gains)),
-        (OPERATIONS, f"compute.{name}.png", compute_series(measurements, task, gains)),
-    ):
-        if series:
-            parts.append(_scaling_part(task, size, series, out / file))
+def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, out: Path) -> ReportPart:
+    parts = [
+        _scaling_part(task, size, series, _figure(out, kind))
+        for size, kind, series in (
+            (PARAMETERS, "scaling", size_series(task, gains, redrawn)),
+            (OPERATIONS, "compute", compute_series(task, gains, redrawn)),
+        )
+        if series
+    ]
     return ReportPart(
         tuple(sentence for part in parts for sentence in part.sentences),
         tuple(table for part in parts for table in part.tables),
@@ -106,9 +121,9 @@ def _scaling_part(task: Task, size: str, series: Sequence[Series], file: Path) -
     return ReportPart(tuple(scaling_sentences(task, series, size)), (table,), (figure,) if figure else ())
 
 
-def _worth(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> ReportPart:
-    found = priced(measurements, task, gains)
-    if not any(each.gain.gain is not None for each in found):
+def _worth(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles, file: Path) -> ReportPart:
+    found = priced(task, gains, redrawn)
+    if len(found) < 2:
         return ReportPart()
-    figure = pareto_plot(task.name, found, file)
+    figure = pareto_plot(task, found, styles, file)
     return ReportPart((), (frontier_table(task, found),), (figure,) if figure else ())

@@ -1,110 +1,189 @@
-"""Gain against cost: which variants are on the Pareto front of gain and training seconds."""
+"""Score against cost: which variants and baselines are on the Pareto front of the zero-shot average and operations.
+
+The cost is the counted number of operations. Seconds depend on the machine and on what else it did.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from adaptx.report.cells import gain_text, mebibytes, percent, seconds, throughput, watt_hours
+import numpy as np
+
+from adaptx.planning.zero_shot import equal_weights
+from adaptx.report.cells import NOTHING, gain_text, mebibytes, percent, seconds, throughput, watt_hours
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import (
-    Measurements,
     Variant,
     mean_path_energy_joules,
     mean_path_flops,
     mean_path_seconds,
     most_memory_bytes,
 )
-from adaptx.report.statistics.pareto import pareto_front
+from adaptx.report.redrawn import Redrawn
+from adaptx.report.statistics.bootstrap import SEED
+from adaptx.report.statistics.draws import Draws
+from adaptx.report.statistics.over_seeds import LEAST_SEEDS
+from adaptx.report.statistics.pareto import front_probabilities, pareto_front
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
-class GainAndCost:
-    """A variant's gain on the zero-shot average (zero for a baseline), and its cost, intermediate stages included.
+@dataclass(frozen=True, kw_only=True)
+class Front:
+    """A variant's place relative to the Pareto front. is_on: whether no other variant beats it as measured.
 
-    seconds, flops, energy_joules: totals over the trainings that led to the variant, averaged over its seeds; None if
-    unknown. The seconds also include merges. Energy is unknown if the machine has no meter.
-    peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last training.
-    on_front: whether the variant is on the Pareto front of gain and seconds; False if its seconds are unknown.
+    probability: the share of redrawn rows and seeds in which no other variant beats it. beaten_by: the variant that
+    beats it most often, with the share of draws; None if no variant ever beats it.
+    """
+
+    is_on: bool
+    probability: float
+    beaten_by: tuple[str, float] | None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ScoreAndCost:
+    """A variant's or baseline's score, and its cost, intermediate stages included.
+
+    score, low, high: mean over `languages`, which all variants share, with its 95% interval over rows and seeds.
+    gain: its gain on the zero-shot average. seconds, flops, energy_joules: totals over the trainings that led to the
+    variant, averaged over its seeds; None if unknown. The seconds also include merges. Energy is unknown if the machine
+    has no meter. peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last
+    training. front: None if the number of operations is unknown.
     """
 
     variant: Variant
+    languages: tuple[str, ...]
+    score: float
+    low: float
+    high: float
     gain: Gain
+    seeds: int
     seconds: float | None
     flops: float | None
     peak_memory_bytes: int | None
     examples_per_second: float | None
     energy_joules: float | None
-    on_front: bool
-
-    @property
-    def points(self) -> float:
-        """The gain in percentage points; 0 for a baseline."""
-        return 100 * (self.gain.gain or 0.0)
+    front: Front | None
 
 
-def priced(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[GainAndCost]:
-    """Return the gains and costs of all baselines and of all variants with a baseline. The cheapest comes first."""
+def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAndCost]:
+    """Return the scores and costs of all variants and baselines, those with the fewest operations first.
+
+    Return an empty list if they have no zero-shot language in common.
+    """
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted}
-    by_label: dict[str, list[Variant]] = {}
-    for variant in measurements.variants(task.name):
-        by_label.setdefault(variant.label, []).append(variant)
-    chosen = {label: gain for label, gain in averages.items() if gain.gain is not None or gain.is_baseline}
-    costs = {label: mean_path_seconds(by_label[label]) for label in chosen}
-    known = [label for label in chosen if costs[label] is not None]
-    front = pareto_front([costs[label] or 0.0 for label in known], [chosen[label].gain or 0.0 for label in known])
-    on_front = {known[place] for place in front}
-    found = [
-        GainAndCost(
-            variant=by_label[label][0],
-            gain=gain,
-            seconds=costs[label],
-            flops=mean_path_flops(by_label[label]),
-            peak_memory_bytes=most_memory_bytes(by_label[label]),
-            examples_per_second=_speed(by_label[label]),
-            energy_joules=mean_path_energy_joules(by_label[label]),
-            on_front=label in on_front,
+    shared = [set(gain.languages) for gain in averages.values()]
+    first = next(iter(averages.values())).languages if averages else ()
+    languages = tuple(language for language in first if all(language in each for each in shared))
+    if not languages:
+        return []
+    scores = {label: redrawn.score(label, equal_weights(languages)) for label in averages}
+    flops = {label: mean_path_flops(redrawn.variants[label]) for label in averages}
+    fronts = _fronts({label: value for label, value in flops.items() if value is not None}, scores)
+    found: list[ScoreAndCost] = []
+    for label, gain in averages.items():
+        of_variant, test = redrawn.variants[label], scores[label].test
+        score = scores[label].mean
+        low, high = test.interval() if test is not None else (score, score)
+        found.append(
+            ScoreAndCost(
+                variant=of_variant[0],
+                languages=languages,
+                score=score,
+                low=low,
+                high=high,
+                gain=gain,
+                seeds=len(of_variant),
+                seconds=mean_path_seconds(of_variant),
+                flops=flops[label],
+                peak_memory_bytes=most_memory_bytes(of_variant),
+                examples_per_second=_speed(of_variant),
+                energy_joules=mean_path_energy_joules(of_variant),
+                front=fronts.get(label),
+            )
         )
-        for label, gain in chosen.items()
-    ]
-    return sorted(found, key=lambda each: (each.seconds is None, each.seconds or 0.0))
+    return sorted(found, key=lambda each: (each.flops is None, each.flops or 0.0))
 
 
-def frontier_table(task: Task, found: Sequence[GainAndCost]) -> Table:
-    """Return a table of gain and cost, which marks the variants on the Pareto front."""
+def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
+    """Return a table of score and cost, with each variant's chance of being on the Pareto front."""
     metered = any(each.energy_joules is not None for each in found)
     columns = (
         Column("variant", True),
-        Column("gain, points [95%]"),
-        Column("zero-shot\naverage, %"),
-        Column("seconds"),
-        Column("10¹² operations"),
+        Column("score, %\n[95%]"),
+        Column("gain, points\n[95%]"),
+        Column("10¹²\noperations"),
+        Column("seconds on\nthis machine"),
         Column("peak memory,\nMiB"),
         Column("examples\nper second"),
         *([Column("energy,\nWh")] if metered else []),
         Column("on the\nfront", True),
+        Column("front,\nprobability"),
+        Column("most often\nbeaten by", True),
     )
     rows = tuple(
         (
             TableCell(each.gain.variant),
+            TableCell(f"{percent(each.score)} [{percent(each.low)}, {percent(each.high)}]"),
             TableCell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
-            TableCell(percent(each.gain.score)),
-            TableCell(seconds(each.seconds)),
             TableCell(throughput(None if each.flops is None else each.flops / 1e12)),
+            TableCell(seconds(each.seconds)),
             TableCell(mebibytes(each.peak_memory_bytes)),
             TableCell(throughput(each.examples_per_second)),
             *([TableCell(watt_hours(each.energy_joules))] if metered else []),
-            TableCell("yes" if each.on_front else ""),
+            TableCell("yes" if each.front is not None and each.front.is_on else ""),
+            TableCell(NOTHING if each.front is None else f"{each.front.probability:.2f}"),
+            TableCell(_beaten_by(each.front)),
         )
         for each in found
     )
-    caption = (
-        "On the front: no other variant gains as much in fewer seconds. A baseline counts as a gain of zero. "
-        "Operations per token read in training: 4 per parameter of the layers, and 2 more per trainable parameter."
+    return Table(f"{task.name} · score against cost", columns, rows, _caption(found, metered))
+
+
+def _caption(found: Sequence[ScoreAndCost], metered: bool) -> str:
+    few = [each for each in found if each.seeds < LEAST_SEEDS]
+    which = "" if len(few) == len(found) else "of the others "
+    covers = f"rows alone, because {which}there are fewer than {LEAST_SEEDS} seeds" if few else "rows and seeds"
+    if few and len(few) < len(found):
+        covers = f"rows and seeds; of variants with fewer than {LEAST_SEEDS} seeds, rows alone"
+    return (
+        f"Score: mean over {', '.join(found[0].languages)}. On the front: no other variant or baseline scores as much "
+        "with fewer operations. Front, probability: the share of redraws in which that is so. Most often beaten by: "
+        "the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals cover "
+        f"{covers}. Operations are counted, per token read in training: 4 per parameter of the layers, and 2 more per "
+        "trainable parameter. Seconds include everything else that the machine did."
         + (" Energy: of all trainings on the variant's path, as measured by the device." if metered else "")
     )
-    return Table(f"{task.name} · gain against cost", columns, rows, caption)
+
+
+def _fronts(flops: dict[str, float], scores: dict[str, Draws]) -> dict[str, Front]:
+    labels = list(flops)
+    if not labels:
+        return {}
+    costs = [flops[label] for label in labels]
+    on_front = set(pareto_front(costs, [scores[label].mean for label in labels]))
+    redrawn_PR = np.stack(
+        [scores[label].redrawn_mean(np.random.default_rng([SEED, place])) for place, label in enumerate(labels)]
+    )
+    probability_P, beats_PP = front_probabilities(costs, redrawn_PR)
+    found: dict[str, Front] = {}
+    for place, label in enumerate(labels):
+        most = int(beats_PP[place].argmax())
+        share = float(beats_PP[place, most])
+        found[label] = Front(
+            is_on=place in on_front,
+            probability=float(probability_P[place]),
+            beaten_by=(labels[most], share) if share > 0 else None,
+        )
+    return found
+
+
+def _beaten_by(front: Front | None) -> str:
+    if front is None or front.beaten_by is None:
+        return NOTHING
+    label, share = front.beaten_by
+    return f"{label} ({share:.2f})"
 
 
 def _speed(seeds: Sequence[Variant]) -> float | None:

@@ -15,6 +15,7 @@ from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, stage_na
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.planning.stored_scores import StoredScores, values
 from adaptx.planning.zero_shot import is_zero_shot
+from adaptx.report.chance import chance_level
 from adaptx.report.planned import labels
 from adaptx.report.statistics.bootstrap import ExampleRows, Floats
 from adaptx.report.variants import seeds
@@ -60,6 +61,7 @@ class ScoredEvaluation:
     statistics: metric -> statistics of each example, shape [examples, statistics]; for accuracy, (1, 1) if the
     prediction is right, else (0, 1). The sums over all examples give the metric's value.
     record: the stored scores without their predictions.
+    chance: metric -> the score of a model without any knowledge (`chance_level`).
     path: distinct trainings that led to the model. Each training is listed after the trainings that it builds on.
     mixing: fusion weights of a fused model; None if none were stored.
     merges: the result of each merge that led to the model; None for a merge that is not stored.
@@ -74,6 +76,7 @@ class ScoredEvaluation:
     statistics: Mapping[str, Floats]
     examples: ExampleRows
     record: Scores
+    chance: Mapping[str, float]
     path: tuple[StoredTraining, ...]
     mixing: MixingWeights | None
     merges: tuple[MergeResult | None, ...] = ()
@@ -226,6 +229,7 @@ def measure(plan: Plan, store: Store) -> Measurements:
             continue
         trainings = [(train, stored_entry(node_of(train), store)) for train in training_path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
+        golds = scores.golds(entry)
         measured.append(
             ScoredEvaluation(
                 evaluate,
@@ -235,8 +239,9 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 known.models[evaluate],
                 statuses[node.fingerprint].value,
                 scores.statistics(evaluate, entry),
-                _examples(evaluate, scores.golds(entry)),
+                _examples(evaluate, golds),
                 replace(entry.scores, predictions=[]),
+                {name: chance_level(evaluate.task.format, golds.golds, name) for name in evaluate.task.metrics},
                 tuple(StoredTraining(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),

@@ -15,7 +15,6 @@ WIDTH_INCHES = 10.0
 
 INK, GREY, PALE = "#222222", "#8a8a8a", "#e6e6e6"
 CATEGORIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#999933")
-MARKERS = {"Pretrained": "o", "Sequential": "s", "Stack": "^", "Fuse": "D"}
 _SETTINGS: Any = {
     "font.size": 10.0,
     "axes.spines.top": False,

@@ -307,7 +307,7 @@ def _section(
         gains=gain_table(task, gains),
         cost=cost_table(measurements, task),
         languages=language_table(measurements, task),
-        analysis=analyse(task, measurements, gains, out, name),
+        analysis=analyse(task, measurements, gains, styles, out / name),
         heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
         scatter=language_scatter(task, gains, styles, out / f"languages.{name}.png"),
         by_rows=gain_by_rows(task, measurements, gains, styles, out / f"target_rows.{name}.png"),

@@ -1,220 +1,194 @@
 """Scaling: gain and cost against model size, and gain against the compute of the intermediate training.
 
-The variants of a series by size share the method, the kind of start (such as `Sequential`) and the intermediate task,
-and differ in model size. In a series by compute, they share the checkpoint too, and differ in the length of the
-intermediate training. Lines are fitted to the logarithm. Slopes of low- and high-resource languages are compared.
+The variants of a series by size share the method, the kind of start (such as `Sequential`), the intermediate task and
+the family of models, and differ in size. In a series by compute, they share the checkpoint, and differ in the length of
+the intermediate training. If several families (or checkpoints) have at least two sizes each, one more series has their
+common slope.
+
+Size is the number of parameters in the layers, without embeddings. The embeddings of multilingual checkpoints are most
+of a small model and almost the same in all sizes: e5-small with 3 and with 12 layers has 102 and 118 million
+parameters, of which 5 and 21 million are in layers.
 """
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from adaptx.catalog.language_facts import HIGH_RESOURCE, LOW_RESOURCE, language_facts
-from adaptx.report.cells import NOTHING, interval_text, p_equals, p_text, points
+from adaptx.planning.zero_shot import equal_weights
 from adaptx.report.gain import ZERO_SHOT, Gain
-from adaptx.report.measured import Measurements, Variant, mean_path_seconds
-from adaptx.report.statistics.log_linear import (
-    LogLine,
-    SlopeDifference,
-    log_line,
-    mean_slope,
-    slope_difference,
-)
-from adaptx.report.tables import Column, Table, TableCell
+from adaptx.report.gains import zero_shot_quantities
+from adaptx.report.measured import Variant, mean_path_seconds
+from adaptx.report.model_families import family_names, model_family
+from adaptx.report.redrawn import Redrawn
+from adaptx.report.statistics.draws import Draws
+from adaptx.report.statistics.trend import SizedModel, Trend, trend
 from adaptx.specs import Task
 
+Place = tuple[str, str, float]
+"""(name of the series, family, size) of a variant."""
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Point:
-    """One variant. size: parameters, or operations of its intermediate trainings. seconds: time of all its stages."""
+    """One variant. draws: its gain on the zero-shot average, per seed. family: in a series by compute, the checkpoint.
+
+    size: parameters of the layers, or operations of its intermediate trainings. seconds: time of all its stages.
+    is_cut: whether its model is the first layers of a checkpoint.
+    """
 
     size: float
+    family: str
     gain: Gain
+    draws: Draws
     seconds: float | None
+    is_cut: bool
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
-    """Points in order of size, with a line fitted to their gains on the zero-shot average.
+    """Points in order of size, with trends of the gain on the zero-shot average and in classes of languages.
 
-    line: None with fewer than three sizes.
-    source, low, high: mean slopes over the source, the low-resource and the high-resource languages; None if no such
-    language has three sizes. A slope is the change of the gain, as a share, for a tenfold size.
-    resources: the test of whether `low` and `high` differ.
+    families: several only for a common slope. source, low, high: trends of the mean gain in the source, the
+    low-resource and the high-resource languages, whose codes are in `languages`; None if there are no such languages.
+    resources: the trend of the low-resource minus the high-resource gain of the same models.
     """
 
     name: str
+    families: tuple[str, ...]
     points: tuple[Point, ...]
-    line: LogLine | None
-    source: float | None
-    low: float | None
-    high: float | None
-    resources: SlopeDifference | None
+    trend: Trend
+    source: Trend | None
+    low: Trend | None
+    high: Trend | None
+    resources: Trend | None
+    languages: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
     @property
     def sizes(self) -> tuple[float, ...]:
         return tuple(point.size for point in self.points)
 
     @property
-    def gains(self) -> tuple[Gain, ...]:
-        return tuple(point.gain for point in self.points)
+    def is_common(self) -> bool:
+        """Whether the series has several families, with one slope and an intercept per family."""
+        return len(self.families) > 1
 
 
-def size_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """Return a series per combination of method, start and intermediate task that has at least two model sizes."""
+def size_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[Series]:
+    """Return the series over parameters of the layers: one per method, start, intermediate task and family."""
+    families = family_names(model_family(seeds[0].evaluate.checkpoint) for seeds in redrawn.variants.values())
 
-    def place(variant: Variant) -> tuple[str, float | None]:
-        shape, factors = variant.evaluate.checkpoint.shape, variant.factors
+    def place(variant: Variant) -> Place | None:
+        checkpoint, factors = variant.evaluate.checkpoint, variant.factors
+        if checkpoint.shape is None:
+            return None
         name = f"{factors.method} · {factors.start} · {factors.intermediate}"
-        return name, float(shape.parameters) if shape is not None else None
+        return name, families[model_family(checkpoint)], float(checkpoint.shape.encoder_parameters)
 
-    return _series(measurements, task, gains, place)
-
-
-def compute_series(measurements: Measurements, task: Task, gains: Sequence[Gain]) -> list[Series]:
-    """Return a series per checkpoint, method, start and intermediate task with at least two amounts of compute."""
-
-    def place(variant: Variant) -> tuple[str, float | None]:
-        factors = variant.factors
-        name = f"{factors.model} · {factors.method} · {factors.start} · {factors.intermediate}"
-        return name, variant.first.intermediate_flops
-
-    return _series(measurements, task, gains, place)
+    return _series(task, gains, redrawn, place)
 
 
-def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
-    """Return a table of how gain and seconds change per tenfold size. size: the sizes' name, such as `parameters`."""
-    columns = (
-        Column("series", True),
-        Column("points"),
-        Column(f"change of gain\nfor tenfold\n{size},\npoints [95%]"),
-        Column("p"),
-        Column("source\nlanguages"),
-        Column("high-\nresource"),
-        Column("low-\nresource"),
-        Column("low minus high [95%]"),
-        Column("seconds"),
-    )
-    rows = tuple(
-        (
-            TableCell(each.name),
-            TableCell(str(len(each.points))),
-            TableCell(interval_text(each.line.slope, each.line.low, each.line.high) if each.line else NOTHING),
-            TableCell(p_text(each.line.p if each.line else None)),
-            *(TableCell(points(slope)) for slope in (each.source, each.high, each.low)),
-            TableCell(_resources(each.resources)),
-            TableCell(_cost_factor(each)),
-        )
-        for each in series
-    )
-    caption = (
-        "Lines: least squares on the logarithm, with at least three sizes. All values are changes for a tenfold size. "
-        "Source, high-resource and low-resource: mean slope of these languages (resource classes of Joshi et al. 2020: "
-        f"{LOW_RESOURCE[0]} to {LOW_RESOURCE[-1]} are low, {HIGH_RESOURCE[0]} to {HIGH_RESOURCE[-1]} are high). Low "
-        "minus high: Welch's test over languages, with at least two in each class. Seconds: the factor by which the "
-        "training time grows, intermediate trainings included."
-    )
-    return Table(f"{task.name} · scaling with {size}", columns, rows, caption)
+def compute_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[Series]:
+    """Return the series over operations of the intermediate training: one per checkpoint, method, start and task."""
+
+    def place(variant: Variant) -> Place | None:
+        factors, operations = variant.factors, variant.first.intermediate_flops
+        if not operations:
+            return None
+        return f"{factors.method} · {factors.start} · {factors.intermediate}", factors.model, operations
+
+    return _series(task, gains, redrawn, place)
 
 
-def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[str]:
-    """Return a sentence per series that has a line."""
-    found: list[str] = []
-    for each in series:
-        if each.line is None:
-            continue
-        verb = "rises" if each.line.low > 0 else "falls" if each.line.high < 0 else "neither clearly rises nor falls"
-        said = interval_text(each.line.slope, each.line.low, each.line.high)
-        found.append(f"{task.name}, {each.name}: the gain {verb} with {size}, {said} points per tenfold increase.")
-        if each.resources is not None and each.resources.p < 0.05:
-            more = "higher" if each.resources.difference > 0 else "lower"
-            said = _resources(each.resources)
-            found.append(
-                f"The slope is {more} in low-resource than in high-resource languages; the difference, in points per "
-                f"tenfold increase: {said}."
-            )
-    return found
+def cost_factor(series: Series) -> float | None:
+    """Return the factor by which the mean time of all stages grows: per tenfold size for a line, else over the range.
+
+    Return None if the time of some size is unknown.
+    """
+    known = [(point.size, point.seconds) for point in series.points if point.seconds]
+    if len(known) < len(series.points) or series.is_common:
+        return None
+    log_size, log_seconds = np.log10(np.array(known)).T
+    power = np.polyfit(log_size, log_seconds, 1)[0] if series.trend.is_line else log_seconds[-1] - log_seconds[0]
+    return float(10**power)
 
 
 def _series(
-    measurements: Measurements,
-    task: Task,
-    gains: Sequence[Gain],
-    place: Callable[[Variant], tuple[str, float | None]],
+    task: Task, gains: Sequence[Gain], redrawn: Redrawn, place: Callable[[Variant], Place | None]
 ) -> list[Series]:
-    """Return the series of a task.
+    """Return the series of a task. place: returns where a variant belongs; None if its size is unknown."""
+    wanted = (task.name, task.metrics[0], ZERO_SHOT)
+    averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted and g.gain is not None}
+    found: dict[str, dict[str, list[Point]]] = {}
+    for label, gain in averages.items():
+        seeds = redrawn.variants[label]
+        at, draws = place(seeds[0]), redrawn.gain(label, equal_weights(gain.languages))
+        if at is None or draws is None:
+            continue
+        name, family, size = at
+        is_cut = seeds[0].evaluate.checkpoint.layers is not None
+        point = Point(size=size, family=family, gain=gain, draws=draws, seconds=mean_path_seconds(seeds), is_cut=is_cut)
+        found.setdefault(name, {}).setdefault(family, []).append(point)
+    series: list[Series] = []
+    for name, families in found.items():
+        alone = [_one_series(f"{name} · {family}", points, redrawn) for family, points in families.items()]
+        of_name = [each for each in alone if each is not None]
+        if len(of_name) > 1:
+            common = _one_series(f"{name} · common slope", [p for each in of_name for p in each.points], redrawn)
+            of_name += [common] if common is not None else []
+        series += of_name
+    return series
 
-    place: a function that returns the name of a variant's series, and the variant's size if it is known.
-    """
-    averages = _averages(task, gains)
-    found: dict[str, list[Point]] = {}
-    for label, seeds in _by_label(measurements, task).items():
-        name, size = place(seeds[0])
-        if label in averages and size:
-            found.setdefault(name, []).append(Point(size, averages[label], mean_path_seconds(seeds)))
-    of_task = [each for each in measurements.measured if each.evaluate.task.name == task.name]
-    sources = {each.evaluate.language for each in of_task if each.is_source_language}
-    return [
-        _one_series(name, sorted(members, key=lambda point: point.size), task, gains, sources)
-        for name, members in found.items()
-        if len({point.size for point in members}) > 1
-    ]
 
-
-def _one_series(
-    name: str, members: Sequence[Point], task: Task, gains: Sequence[Gain], sources: Container[str]
-) -> Series:
-    sizes = {point.gain.variant: point.size for point in members}
-    lines: dict[str, tuple[list[float], list[float]]] = {}
-    for gain in gains:
-        is_of_task = (gain.task, gain.metric) == (task.name, task.metrics[0]) and gain.is_language
-        if is_of_task and gain.variant in sizes and gain.gain is not None:
-            at, values = lines.setdefault(gain.quantity, ([], []))
-            at.append(sizes[gain.variant])
-            values.append(gain.gain)
-    of_source = {language: line for language, line in lines.items() if language in sources}
+def _one_series(name: str, points: Iterable[Point], redrawn: Redrawn) -> Series | None:
+    """Return the series of these points; None if they have no trend, for instance because all have the same size."""
+    ordered = sorted(points, key=lambda point: point.size)
+    whole = trend([SizedModel(point.size, point.draws, point.family) for point in ordered])
+    if whole is None:
+        return None
+    common = set.intersection(*(set(point.gain.languages) for point in ordered))
+    zero_shot = [language for language in ordered[0].gain.languages if language in common]
     low, high = (
-        {
-            language: line
-            for language, line in lines.items()
-            if language not in of_source and language_facts(language).joshi_class in classes
-        }
+        tuple(language for language in zero_shot if language_facts(language).joshi_class in classes)
         for classes in (LOW_RESOURCE, HIGH_RESOURCE)
     )
-    line = log_line([point.size for point in members], [point.gain.gain or 0.0 for point in members])
+    source = _common_sources(ordered, redrawn)
+    of_source, of_low, of_high = (_gains_in(ordered, languages, redrawn) for languages in (source, low, high))
+    apart = [one.minus(other) for one, other in zip(of_low, of_high, strict=True)] if of_low and of_high else []
     return Series(
         name=name,
-        points=tuple(members),
-        line=line,
-        source=mean_slope(of_source),
-        low=mean_slope(low),
-        high=mean_slope(high),
-        resources=slope_difference(low, high),
+        families=tuple(dict.fromkeys(point.family for point in ordered)),
+        points=tuple(ordered),
+        trend=whole,
+        source=_trend_of(ordered, of_source),
+        low=_trend_of(ordered, of_low),
+        high=_trend_of(ordered, of_high),
+        resources=_trend_of(ordered, apart),
+        languages=(source, low, high),
     )
 
 
-def _averages(task: Task, gains: Sequence[Gain]) -> dict[str, Gain]:
-    wanted = (task.name, task.metrics[0], ZERO_SHOT)
-    return {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted and g.gain is not None}
+def _common_sources(points: Sequence[Point], redrawn: Redrawn) -> tuple[str, ...]:
+    """Return the measured languages in which no point's gain is zero-shot."""
+    first = redrawn.variants[points[0].gain.variant][0]
+    found = [language for language in first.languages if language not in points[0].gain.languages]
+    for point in points[1:]:
+        variant = redrawn.variants[point.gain.variant][0]
+        others = zero_shot_quantities(variant, variant.languages).get(ZERO_SHOT, {})
+        found = [language for language in found if language in variant.languages and language not in others]
+    return tuple(found)
 
 
-def _by_label(measurements: Measurements, task: Task) -> dict[str, list[Variant]]:
-    found: dict[str, list[Variant]] = {}
-    for variant in measurements.variants(task.name):
-        found.setdefault(variant.label, []).append(variant)
-    return found
+def _gains_in(points: Sequence[Point], languages: Sequence[str], redrawn: Redrawn) -> list[Draws]:
+    """Return each point's mean gain in these languages; empty if there are none, or if a point has no gain there."""
+    if not languages:
+        return []
+    found = [redrawn.gain(point.gain.variant, equal_weights(languages)) for point in points]
+    return [draws for draws in found if draws is not None] if None not in found else []
 
 
-def _cost_factor(series: Series) -> str:
-    known = [(point.size, point.seconds) for point in series.points if point.seconds]
-    if len(known) < 2:
-        return NOTHING
-    log_size, log_seconds = np.log10(np.array(known)).T
-    return f"× {10 ** np.polyfit(log_size, log_seconds, 1)[0]:.1f}"
-
-
-def _resources(found: SlopeDifference | None) -> str:
-    if found is None:
-        return NOTHING
-    return f"{interval_text(found.difference, found.low, found.high)}, {p_equals(found.p)}"
+def _trend_of(points: Sequence[Point], gains: Sequence[Draws]) -> Trend | None:
+    if not gains:
+        return None
+    return trend([SizedModel(p.size, gain, p.family) for p, gain in zip(points, gains, strict=True)])

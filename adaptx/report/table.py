@@ -78,6 +78,7 @@ def _row(measured: ScoredEvaluation, metric: str, value: float) -> dict[str, Any
     return {
         "model": factors.model,
         "parameters": model.shape.parameters if model.shape else None,
+        "body_parameters": model.shape.encoder_parameters if model.shape else None,
         "family": model.family.value,
         "method": factors.method,
         "start": factors.start,

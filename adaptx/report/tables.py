@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from adaptx.catalog.languages import find_language, language_name
-from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, points, seconds
-from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, seconds
+from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, Variant, mean_path_seconds, most_memory_bytes
 from adaptx.report.scored_as import how_scored
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
@@ -197,12 +197,9 @@ def _by_variant(gains: Sequence[Gain], task: str, metric: str) -> dict[str, dict
 def _score_table(
     title: str, by_variant: dict[str, dict[str, Gain]], languages: Sequence[str], with_gain: bool
 ) -> Table:
-    gapped = with_gain and any(GAP in by for by in by_variant.values())
     columns = [Column("variant", True), *(Column(language) for language in languages)]
     if with_gain:
         columns += [Column("zero-shot\naverage"), Column("gain over the\nbaseline, points [95%]")]
-    if gapped:
-        columns.append(Column("gap to\nsource"))
     rows: list[tuple[TableCell, ...]] = []
     for label, by in by_variant.items():
         row = [TableCell(label), *(_score(by, language) for language in languages)]
@@ -212,8 +209,6 @@ def _score_table(
                 _score(by, ZERO_SHOT),
                 TableCell(gain_text(average), average.sign, average.is_uncertain) if average else TableCell(NOTHING),
             ]
-        if gapped:
-            row.append(TableCell(points(by[GAP].score) if GAP in by else NOTHING))
         rows.append(tuple(row))
     return Table(title, tuple(columns), tuple(rows), _score_caption(by_variant) if with_gain else "")
 
@@ -231,11 +226,9 @@ def _covered(seeds: set[int]) -> str:
 def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     every = [gain for by in by_variant.values() for gain in by.values()]
     averages = {gain.languages for gain in every if gain.quantity == ZERO_SHOT}
-    sources = {gain.languages for gain in every if gain.quantity == SOURCE}
     seeds = {gain.seeds for gain in every}
     parts = [
         f"Zero-shot average: {', '.join(next(iter(averages)))}." if len(averages) == 1 else "",
-        f"Source: {', '.join(next(iter(sources)))}." if len(sources) == 1 else "",
         _covered(seeds),
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)

@@ -1,0 +1,67 @@
+"""Figure of score against cost: counted operations with the Pareto front, and seconds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from adaptx.report.frontier import ScoreAndCost
+from adaptx.report.plots import GREY, PALE, key_columns, make_figure, number_points, put_key, put_title, save
+from adaptx.report.statistics.pareto import pareto_front
+from adaptx.report.styles import VariantStyles
+from adaptx.specs import Task
+
+WIDE = 20
+"""A cost axis is logarithmic if the largest cost is more than this many times the smallest."""
+OPERATIONS = "10¹² operations, all stages"
+
+
+def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles, file: Path) -> Path | None:
+    """Draw score against operations, with the Pareto front, and against seconds, both of all stages.
+
+    Return None if neither is known for at least two variants.
+    """
+    costs = {
+        OPERATIONS: [(each.flops / 1e12, each) for each in found if each.flops is not None],
+        "seconds on this machine, all stages": [(each.seconds, each) for each in found if each.seconds is not None],
+    }
+    costs = {name: points for name, points in costs.items() if len(points) > 1}
+    if not costs:
+        return None
+    labels = [each.gain.variant for each in found]
+    names = [styles.name(label) for label in labels]
+    figure, panels = make_figure(4.6 + 0.2 * -(-len(names) // key_columns(names)), columns=len(costs))
+    for axes, (name, points) in zip(panels, costs.items(), strict=True):
+        if name == OPERATIONS:
+            _draw_front(axes, points)
+        for cost, each in points:
+            _draw_point(axes, cost, each, styles)
+        if max(cost for cost, _ in points) > WIDE * min(cost for cost, _ in points) > 0:
+            axes.set_xscale("log")
+        axes.margins(0.12, 0.1)
+        axes.set_xlabel(name)
+        axes.grid(color=PALE, linewidth=0.8)
+        axes.set_axisbelow(True)
+    panels[0].set_ylabel(f"zero-shot average, {task.metrics[0]} %")
+    put_key(figure, labels, styles)
+    put_title(
+        figure,
+        f"{task.name}: score against cost",
+        "bars: 95% intervals; step line: the Pareto front; left is cheaper, up is better; hollow: gain undecided",
+    )
+    # Last, because the free places for the numbers depend on the final layout.
+    for axes, points in zip(panels, costs.values(), strict=True):
+        number_points(axes, {each.gain.variant: (cost, 100 * each.score) for cost, each in points}, styles.numbers)
+    return save(figure, file)
+
+
+def _draw_front(axes: Any, points: Sequence[tuple[float, ScoreAndCost]]) -> None:
+    front = [points[place] for place in pareto_front([cost for cost, _ in points], [each.score for _, each in points])]
+    heights = [100 * each.score for _, each in front]
+    axes.step([cost for cost, _ in front], heights, where="post", color=GREY, linewidth=1.8)
+
+
+def _draw_point(axes: Any, cost: float, each: ScoreAndCost, styles: VariantStyles) -> None:
+    style = styles[each.gain.variant]
+    axes.plot([cost, cost], [100 * each.low, 100 * each.high], color=style.colour, linewidth=1)
+    undecided = not each.gain.is_baseline and each.gain.sign == 0
+    axes.plot(cost, 100 * each.score, markersize=8, zorder=3, **style.mark(undecided))
