@@ -139,7 +139,7 @@ class Study:
         """The plan as a table: which stages are stored, and the estimated cost of the others."""
         from adaptx.display.plan_table import PlanTable
 
-        self._look_again()
+        self._refresh_store()
         return PlanTable(self.dag, self.store)
 
     def resolve(self) -> None:
@@ -194,20 +194,20 @@ class Study:
         from adaptx.tracking.address import address_of
 
         address = address_of(tracking, self.store).check()
-        self._look_again()
+        self._refresh_store()
         self.resolve()
         shop = self._workshop(resources or Resources(), device)
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
         watcher = progress or here()
         try:
-            summary = self._carry_out(shop, watcher, address, keep, workers)
+            summary = self._run_recorded(shop, watcher, address, keep, workers)
             while summary.complete and self.dag.later:
                 made = len(self.dag.choices)
-                self._look_again()
+                self._refresh_store()
                 assert len(self.dag.choices) > made, "a search is stored, and no learning rate was chosen"
                 shop = replace(shop, store=self.store, fingerprint_of=self.dag.fingerprint_of)
-                summary += self._carry_out(shop, watcher, address, keep, workers)
+                summary += self._run_recorded(shop, watcher, address, keep, workers)
         finally:
             watcher.close()
         if not summary.complete:
@@ -228,10 +228,9 @@ class Study:
             device=choose_device(resources),
         )
 
-    def _carry_out(
+    def _run_recorded(
         self, shop: "Workshop", progress: "Watcher", address: "Address", keep: bool, workers: int
     ) -> "Summary":
-        """Run the stages that are not stored, record them in MLflow, and report progress."""
         from adaptx.display.plan import tell_weights_that_go
         from adaptx.display.tuning import tuning_lines
         from adaptx.execution.local import run as run_locally
@@ -241,7 +240,7 @@ class Study:
         weights = () if keep else tell_weights_that_go(self.dag, self.store)
         for line in (*tuning_lines(self.dag), *unread(self.dag), *weights):
             progress.note(line)
-        with Recorder(address, self.store, progress.note, self.dag) as recorder, self._telling_left_out():
+        with Recorder(address, self.store, progress.note, self.dag) as recorder, self._left_out_told_at_end():
             return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
 
     def scores(self) -> Any:
@@ -251,8 +250,8 @@ class Study:
         """
         from adaptx.report.table import tidy
 
-        self._look_again()
-        with self._telling_left_out():
+        self._refresh_store()
+        with self._left_out_told_at_end():
             return tidy(self.dag, self.store)
 
     def gains(self) -> Any:
@@ -267,8 +266,8 @@ class Study:
         from adaptx.report.measured import measure
         from adaptx.report.table import gains_frame
 
-        self._look_again()
-        with self._telling_left_out():
+        self._refresh_store()
+        with self._left_out_told_at_end():
             primary = self.dag.recipe.primary_comparisons
             return gains_frame(compute_gains(measure(self.dag, self.store), primary=primary))
 
@@ -282,8 +281,8 @@ class Study:
         from adaptx.report.measured import measure
         from adaptx.report.table import contrasts_frame
 
-        self._look_again()
-        with self._telling_left_out():
+        self._refresh_store()
+        with self._left_out_told_at_end():
             return contrasts_frame(contrast_results(self.dag.recipe.contrasts, measure(self.dag, self.store)))
 
     def power(self, *, seed_deviation: float | None = None, row_deviation: float | None = None) -> Any:
@@ -332,14 +331,14 @@ class Study:
         from adaptx.tracking.recorder import Recorder
         from adaptx.tracking.records import report_record
 
-        self._look_again()
+        self._refresh_store()
         root = self.store.root
         address = address_of(tracking, self.store)
         # A report can also be written on a store that one may only read, such as a colleague's.
         reads_only = address.own and root.is_dir() and not os.access(root, os.W_OK)
         if not reads_only:
             address.check()
-        with self._telling_left_out():
+        with self._left_out_told_at_end():
             written = write_report(self.dag, self.store, Path(folder), commands)
         if reads_only:
             self._tell(f"{root} cannot be written to, so this report is not recorded in MLflow; name another database "
@@ -363,8 +362,8 @@ class Study:
         from adaptx.execution.serving import open_module
         from adaptx.exporting.loaded import LoadedModel
 
-        self._look_again()
-        with self._telling_left_out():
+        self._refresh_store()
+        with self._left_out_told_at_end():
             name = stage if isinstance(stage, str) else self._stored_name(stage)
             return LoadedModel(*open_module(self.store, self.sources, name, Resources(device)))
 
@@ -382,11 +381,8 @@ class Study:
             raise UserError(f"{stage_name(edited)} is not stored in {self.store.root}; {where}")
         return entry.folder.name
 
-    def _look_again(self) -> None:
-        """Read again which stages are stored, because other processes may have added or removed some.
-
-        Plan again if learning rates were still to be chosen, because their scores may be stored now.
-        """
+    def _refresh_store(self) -> None:
+        # Other processes may have stored or removed stages, and so may have finished a search for learning rates.
         self.store = Store(self.store.root)
         if self.dag.later:
             self._make_plan()
@@ -396,8 +392,7 @@ class Study:
         self.dag = self._given.plan(self.sources, self.store)
 
     @contextlib.contextmanager
-    def _telling_left_out(self) -> Generator[None]:
-        """When the `with` block ends, report the damaged stages that the store leaves out."""
+    def _left_out_told_at_end(self) -> Generator[None]:
         try:
             yield
         finally:

@@ -138,9 +138,9 @@ def added(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(plain._TYPES, "Rating", Rating)
     monkeypatch.setitem(FORMATS, Rating, RATING)
     monkeypatch.setitem(METRICS, NEARNESS.name, NEARNESS)
-    checked._kinds.cache_clear()
+    checked._fields_with_kinds.cache_clear()
     yield
-    checked._kinds.cache_clear()
+    checked._fields_with_kinds.cache_clear()
 
 
 def write_rows(file: Path, language: str, count: int) -> str:

@@ -21,13 +21,7 @@ _COLUMNS = (("tokens", "tokens"), ("tags", "tags"))
 
 @dataclass(frozen=True)
 class _SplitFile:
-    """A part of the corpus.
-
-    Attributes:
-        sections: patterns of the part's section folders, such as `0[2-9]`.
-        names: possible names, without extension, of a plain file with the part's sentences.
-        expected: number of sentences that the part has in CCGbank.
-    """
+    # `sections` are patterns of section folders such as `0[2-9]`, `names` the names of plain files without extension.
 
     sections: tuple[str, ...]
     names: tuple[str, ...]

@@ -88,9 +88,8 @@ def same_language(one: str, other: str) -> bool:
 
 
 def _script(code: str, found: str) -> str | None:
-    """Return the script that a code names, or else the script of its language.
-
-    The result is None if the language has several scripts in the catalog and the code names none.
+    """Return the script that `code` names, or else the only script of its language in the catalog; None if it has
+    several.
     """
     tag = read_code(code)
     if tag is not None and tag.script is not None:

@@ -55,7 +55,7 @@ def local_task(
             optional role and others lack it.
     """
     files = {"train": train, "development": development, "evaluation": evaluation, "pool": pool}
-    uses = _sets(name, task_format, files, columns)
+    uses = _rows_by_use(name, task_format, files, columns)
     names = [Path(file).name for given in files.values() for file in (given or {}).values()]
     return Task(
         name,
@@ -69,11 +69,10 @@ def local_task(
     )
 
 
-def _sets(
+def _rows_by_use(
     name: str, task_format: TaskFormat, files: Mapping[str, Files | None], columns: Columns | None
 ) -> dict[str, tuple[Rows, ...]]:
-    """Return the sets of rows for each use (`train`, ...), one set per language."""
-    _check_values(name, dict(files), columns)
+    _check_argument_types(name, dict(files), columns)
     _check_roles(name, task_format, columns or {})
     uses = {
         use: tuple(
@@ -124,12 +123,7 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
     )
 
 
-def _check_values(name: str, files_of: Mapping[str, object], columns: object) -> None:
-    """Check the types of the arguments, as specs check the types of their fields.
-
-    Raises:
-        UserError: an argument is not a mapping of strings to files or columns.
-    """
+def _check_argument_types(name: str, files_of: Mapping[str, object], columns: object) -> None:
     for use, files in files_of.items():
         example = f'{use}={{"en": "{use}.csv"}}'
         if files is not None and not isinstance(files, Mapping):
@@ -163,11 +157,7 @@ def _kind(value: object) -> str:
 
 
 def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:
-    """Refuse an optional role that some sets have and others lack, because the sets would be read in different ways.
-
-    Raises:
-        UserError: there is such a role.
-    """
+    # If only some sets had the role, texts would be read in two ways.
     having: dict[str, tuple[str, Rows]] = {}
     lacking: dict[str, tuple[str, Rows]] = {}
     for use, sets in uses.items():

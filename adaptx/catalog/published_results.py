@@ -19,11 +19,7 @@ _MT5_README = (
 )
 
 
-def _pair(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
-    """Return two scores of XLM-R large: without an intermediate task, and after the best one for the target task.
-
-    `without` and `best` are in percent.
-    """
+def _xlmr_percent(task: str, metric: str, without: float, best: float) -> tuple[PublishedScore, PublishedScore]:
     first, second = (
         PublishedScore(
             model="xlm-roberta-large",
@@ -40,21 +36,20 @@ def _pair(task: str, metric: str, without: float, best: float) -> tuple[Publishe
 
 
 PHANG_2020 = (
-    *_pair("xnli", "accuracy", 79.2, 80.0),
-    *_pair("pawsx", "accuracy", 86.4, 87.9),
-    *_pair("udpos", "tag_f1", 73.8, 74.9),
-    *_pair("panx", "entity_f1", 65.4, 64.0),
-    *_pair("xquad", "f1", 76.6, 78.7),
-    *_pair("xquad", "exact_match", 60.8, 63.3),
-    *_pair("mlqa", "mlqa_f1", 71.6, 72.4),
-    *_pair("mlqa", "mlqa_exact_match", 53.2, 53.7),
-    *_pair("tydiqa", "f1", 65.1, 76.0),
-    *_pair("tydiqa", "exact_match", 45.0, 59.5),
+    *_xlmr_percent("xnli", "accuracy", 79.2, 80.0),
+    *_xlmr_percent("pawsx", "accuracy", 86.4, 87.9),
+    *_xlmr_percent("udpos", "tag_f1", 73.8, 74.9),
+    *_xlmr_percent("panx", "entity_f1", 65.4, 64.0),
+    *_xlmr_percent("xquad", "f1", 76.6, 78.7),
+    *_xlmr_percent("xquad", "exact_match", 60.8, 63.3),
+    *_xlmr_percent("mlqa", "mlqa_f1", 71.6, 72.4),
+    *_xlmr_percent("mlqa", "mlqa_exact_match", 53.2, 53.7),
+    *_xlmr_percent("tydiqa", "f1", 65.1, 76.0),
+    *_xlmr_percent("tydiqa", "exact_match", 45.0, 59.5),
 )
 
 
-def _sizes(task: str, metric: str, source: str, *values: float) -> tuple[PublishedScore, ...]:
-    """Return the scores of mT5 small, base, large, XL and XXL; `values` are in percent."""
+def _mt5_percent(task: str, metric: str, source: str, *values: float) -> tuple[PublishedScore, ...]:
     sizes = ("small", "base", "large", "xl", "xxl")
     return tuple(
         PublishedScore(
@@ -71,7 +66,7 @@ def _sizes(task: str, metric: str, source: str, *values: float) -> tuple[Publish
 
 
 MT5_ZERO_SHOT = (
-    *_sizes("xnli", "accuracy", _MT5, 67.5, 75.4, 81.1, 82.9, 85.0),
-    *_sizes("tydiqa", "f1", _MT5_README, 36.4, 59.1, 68.4, 77.8, 82.0),
+    *_mt5_percent("xnli", "accuracy", _MT5, 67.5, 75.4, 81.1, 82.9, 85.0),
+    *_mt5_percent("tydiqa", "f1", _MT5_README, 36.4, 59.1, 68.4, 77.8, 82.0),
 )
 """Zero-shot scores of mT5. They have the band of XLM-R's scores, because no band is known for mT5."""

@@ -77,14 +77,14 @@ class Evaluator:
             if behaviour.encode_pool is not None:
                 examples, pool = ranked(examples, task, lambda wanted: self.rows.pool(task, self.limit, wanted))
                 self.pool_left_out = pool.left_out
-                pool_vectors = self._remembered(pool, task, model, behaviour)
+                pool_vectors = self._pool_vectors(pool, task, model, behaviour)
             values = tuple(self.read(one, model) for one in inputs.passes)
         return behaviour.decode(
             Answers(examples=examples, model=model, inputs=inputs, values=values, pool=pool, pool_vectors=pool_vectors)
         )
 
-    def _remembered(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
-        """Return the candidates' vectors. They are computed once and reused for all languages with the same pool."""
+    def _pool_vectors(self, pool: Examples, task: Task, model: Model, behaviour: Format) -> Tensor:
+        # The vectors are the same for every language with this pool.
         key = (task.pool, tuple(pool.columns["id"]), task.format, self.reading.framing)
         if key not in self.memory:
             one = self.rows.candidates(behaviour, pool, task.format, self.reading)

@@ -44,7 +44,7 @@ def _shown(value: Any, depth: int) -> str:
         name = getattr(value, "name", None)
         if isinstance(name, str):
             return _shown(name, depth)
-        return _spec(value, depth) if depth > 0 else f"{type(value).__name__}({_told_by(value)})"
+        return _spec(value, depth) if depth > 0 else f"{type(value).__name__}({_task_or_language(value)})"
     if isinstance(value, tuple):
         return _items(cast(tuple[Any, ...], value), depth)
     text = repr(value)
@@ -53,8 +53,7 @@ def _shown(value: Any, depth: int) -> str:
     return f"{text[: MOST_TEXT - 4]}...{text[-1]}"
 
 
-def _told_by(value: Any) -> str:
-    """Return a short text for a nested spec: the name of its task if it has one, or else its language."""
+def _task_or_language(value: Any) -> str:
     for field in ("task", "language"):
         if (told := getattr(value, field, None)) is not None:
             return str(getattr(told, "name", told))

@@ -57,7 +57,7 @@ def _spec(cls: type[T], kw_only: bool) -> type[T]:
         try:
             build(self, *args, **kwargs)
         except TypeError:
-            if (reason := _unfit(made, len(args), list(kwargs))) is not None:
+            if (reason := _arguments_fault(made, len(args), list(kwargs))) is not None:
                 raise UserError(reason) from None
             raise
 
@@ -71,8 +71,7 @@ def is_spec(cls: type) -> bool:
 
 
 @functools.cache
-def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
-    """Return (name, default, types whose values need no check, `Kind`) of each field. Each class is read once."""
+def _fields_with_kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
     hints = typing.get_type_hints(cls, include_extras=True)
     kinds = [(field, kind_of(hints[field.name])) for field in dataclasses.fields(cast(Any, cls))]
     return tuple((field.name, field.default, kind.fits, kind) for field, kind in kinds)
@@ -80,7 +79,7 @@ def _kinds(cls: type) -> tuple[tuple[str, object, frozenset[type], Kind], ...]:
 
 def _check(self: Any) -> None:
     values: dict[str, Any] = self.__dict__
-    for name, default, fits, kind in _kinds(type(self)):
+    for name, default, fits, kind in _fields_with_kinds(type(self)):
         value = values[name]
         if value is default or type(value) in fits:
             continue
@@ -92,11 +91,7 @@ def _check(self: Any) -> None:
             object.__setattr__(self, name, read)
 
 
-def _unfit(cls: type, count: int, names: list[str]) -> str | None:
-    """Return why an object of the class cannot be created from these arguments, or None if it can.
-
-    `count` is the number of positional arguments, and `names` are the keywords.
-    """
+def _arguments_fault(cls: type, count: int, names: list[str]) -> str | None:
     from difflib import get_close_matches
 
     fields = {field.name: field for field in dataclasses.fields(cast(Any, cls))}

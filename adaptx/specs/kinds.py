@@ -33,7 +33,7 @@ def kind_of(hint: Any) -> Kind:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _members(hint)
     assert isinstance(hint, type), f"no kind of values is known for the type {hint}"
-    return _kin_of(hint) if inspect.isabstract(hint) else _instances(hint)
+    return _subclass_kind(hint) if inspect.isabstract(hint) else _instances(hint)
 
 
 def _bounded(kind: Kind, ranges: list[Range], known: dict[str, str]) -> Kind:
@@ -112,7 +112,6 @@ def _instances(cls: type) -> Kind:
     return kind
 
 
-def _kin_of(cls: type) -> Kind:
-    """Return the kind of values for a field whose type is an abstract class: objects of the subclasses."""
+def _subclass_kind(cls: type) -> Kind:
     every = _any_of([_instances(each) for each in cls.__subclasses__()])
     return dataclasses.replace(every, read=lambda value: value if isinstance(value, cls) else every.read(value))

@@ -316,10 +316,9 @@ class ModelSpec:
         if layers == most:
             return self
         shape = self.shape and replace(self.shape, layers=layers, decoder_layers=min(layers, self.shape.decoder_layers))
-        return replace(self, layers=layers, shape=shape, embedding=_within(self.embedding, layers),
-                       framing=_within(self.framing, layers))  # fmt: skip
+        return replace(self, layers=layers, shape=shape, embedding=_cut_framing(self.embedding, layers),
+                       framing=_cut_framing(self.framing, layers))  # fmt: skip
 
 
-def _within(hidden: Hidden, layers: int) -> Hidden:
-    """Return the framing, changed to read the last layer if it reads a layer that was cut off."""
+def _cut_framing(hidden: Hidden, layers: int) -> Hidden:
     return replace(hidden, layer=None) if hidden.layer is not None and hidden.layer > layers else hidden

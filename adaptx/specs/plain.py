@@ -50,17 +50,16 @@ def from_plain(value: Any) -> Any:
         raise UserError(f"the stored {name} has fields that this version of adaptx does not know: {unknown}")
     if missing := sorted(known - set(body)):
         raise UserError(f"the stored {name} lacks fields that this version of adaptx has: {missing}")
-    return cls(**{key: _restore(item, hints[key]) for key, item in body.items()})
+    return cls(**{key: _value_from_plain(item, hints[key]) for key, item in body.items()})
 
 
-def _restore(value: Any, hint: Any) -> Any:
-    """Return a JSON value as the enum member, tuple or nested spec that it stands for. `hint` is its field's type."""
+def _value_from_plain(value: Any, hint: Any) -> Any:
     if isinstance(value, dict):
         return from_plain(value)
     options = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if isinstance(value, list):
         item = next((a for option in options for a in _item_hints(option)), Any)
-        return tuple(_restore(entry, item) for entry in typing.cast(list[Any], value))
+        return tuple(_value_from_plain(entry, item) for entry in typing.cast(list[Any], value))
     if isinstance(value, str):
         for option in options:
             if isinstance(option, type) and issubclass(option, enum.Enum):

@@ -35,7 +35,7 @@ class Sites:
         stacks: list[LayerStack] = []
         for stack, layers in zip(self.stacks, counts, strict=False):
             stacks.append(replace(stack, first=sum(before.layers for before in stacks), layers=layers))
-        return type(self)(tuple(stacks), _prefix(network, self.stacks[0].layer.removesuffix(".{}")))
+        return type(self)(tuple(stacks), _backbone_prefix(network, self.stacks[0].layer.removesuffix(".{}")))
 
     @property
     def num_layers(self) -> int:
@@ -87,7 +87,6 @@ def sites_of(network: Any) -> Sites:
     return Sites(architecture.gated_stacks if gated else architecture.stacks).placed(network)
 
 
-def _prefix(network: Any, layers: str) -> str:
-    """Return the path of a network's backbone with a final dot (`roberta.`); empty if the network is the backbone."""
+def _backbone_prefix(network: Any, layers: str) -> str:
     paths = (path for path, _ in network.named_modules())
     return next(path.removesuffix(layers) for path in paths if f".{path}".endswith(f".{layers}"))

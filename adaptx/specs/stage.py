@@ -79,7 +79,6 @@ class Fuse:
 
 
 def _check_distinct(name: str, stages: "tuple[Train | Published, ...]") -> None:
-    """Refuse a module that is named twice, because that is surely a mistake."""
     for place, stage in enumerate(stages):
         if stage in stages[:place]:
             first = stages.index(stage)

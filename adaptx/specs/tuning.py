@@ -91,7 +91,7 @@ def tune(
     if not seeds:
         raise UserError("tune(seeds=()): give at least one seed, such as seeds=(101,)")
     trials = [(rate, [_training(train, rate, seed) for seed in seeds]) for rate in grid]
-    _check_distinct(trials)
+    _check_distinct_trainings(trials)
     return Tuned(tuple(Trial(rate, _on_development(trained, limit)) for rate, trained in trials))
 
 
@@ -105,8 +105,7 @@ def _training(train: Callable[[float, int], Train], rate: float, seed: int) -> T
     return made
 
 
-def _check_distinct(trials: list[tuple[float, list[Train]]]) -> None:
-    """Refuse a function that ignores the rate or the seed: its trials would be the same training."""
+def _check_distinct_trainings(trials: list[tuple[float, list[Train]]]) -> None:
     every = [train for _, trained in trials for train in trained]
     if len(set(every)) < len(every):
         raise UserError(

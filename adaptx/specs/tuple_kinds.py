@@ -10,14 +10,14 @@ from adaptx.specs.kind import Kind, Wrong, article, shown
 
 def tuple_of(item: Kind) -> Kind:
     """Return the kind of tuples of any length whose items are all of one kind."""
-    meant = f"a tuple of {_many(item.meant)}"
+    meant = f"a tuple of {_plural(item.meant)}"
 
     def read(value: Any) -> Any:
         if type(value) is not tuple and not isinstance(value, tuple | list):
             raise _no_tuple(meant, item, value)
-        return _items(cast(tuple[Any, ...] | list[Any], value), lambda _: item)
+        return _checked_items(cast(tuple[Any, ...] | list[Any], value), lambda _: item)
 
-    return _remembering(Kind(meant, read, texts=item.texts))
+    return _cached_if_texts(Kind(meant, read, texts=item.texts))
 
 
 def fixed_tuple(items: list[Kind]) -> Kind:
@@ -30,17 +30,13 @@ def fixed_tuple(items: list[Kind]) -> Kind:
         values = cast(tuple[Any, ...] | list[Any], value)
         if len(values) != len(items):
             raise Wrong(f"takes {meant}, {len(items)} values, not {len(values)}", f"give {len(items)}", inside=True)
-        return _items(values, items.__getitem__)
+        return _checked_items(values, items.__getitem__)
 
-    return _remembering(Kind(meant, read, texts=all(item.texts for item in items)))
+    return _cached_if_texts(Kind(meant, read, texts=all(item.texts for item in items)))
 
 
-def _remembering(kind: Kind) -> Kind:
-    """Add a cache of already checked tuples to a kind that takes only strings. Return any other kind unchanged.
-
-    The cache saves time because thousands of `Rows` have the same few columns. Numbers are checked each time, because
-    1, 1.0 and True are equal keys of a cache but different values.
-    """
+def _cached_if_texts(kind: Kind) -> Kind:
+    # Thousands of `Rows` have the same few columns. Numbers are not cached: 1, 1.0 and True would be one key.
     if not kind.texts:
         return kind
     remembered = functools.lru_cache(maxsize=4_096)(kind.read)
@@ -55,8 +51,8 @@ def _remembering(kind: Kind) -> Kind:
     return dataclasses.replace(kind, read=read)
 
 
-def _items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
-    """Return the values as a tuple, each checked by `kind_at(index)`. An unchanged tuple is returned itself."""
+def _checked_items(values: tuple[Any, ...] | list[Any], kind_at: Callable[[int], Kind]) -> tuple[Any, ...]:
+    # A tuple whose items are all unchanged is returned itself.
     same = type(values) is tuple
     found: list[Any] = []
     for place, value in enumerate(values):
@@ -89,8 +85,7 @@ def _no_tuple(meant: str, item: Kind, value: Any) -> Wrong:
     return Wrong(f"takes {meant}, not {what}", f"write {{name}}=({shown(value)},)")
 
 
-def _many(meant: str) -> str:
-    """Return a kind in the plural: `strings` for `a string`, and `Train or Published` for `a Train or a Published`."""
+def _plural(meant: str) -> str:
     plain = {"a string": "strings", "a number": "numbers", "an integer": "integers"}
     if meant in plain:
         return plain[meant]

@@ -57,8 +57,8 @@ def read_shape(config: dict[str, Any]) -> Shape:
         _size(config, "vocabulary"),
         _size(config, "positions") if written.bounded else 0,
         decoder_layers=(_found(config, "decoder layers") or layers) if two_stacks else 0,
-        kv_heads=_unless(config.get("num_key_value_heads"), heads),
-        head_size=_unless(head_size, hidden_size // heads),
+        kv_heads=_none_if(config.get("num_key_value_heads"), heads),
+        head_size=_none_if(head_size, hidden_size // heads),
         tied=config.get("tie_word_embeddings", architecture.tied) if architecture.output_matrix else True,
         gated=_gated(config, architecture),
         embedding_size=config.get("input_embedding_size", written.embedding_size) if written.embedding_size else None,
@@ -76,15 +76,15 @@ def _found(config: dict[str, Any], name: str) -> int | None:
     return next((config[key] for key in SPELLINGS[name] if config.get(key) is not None), None)
 
 
-def _unless(value: Any, usual: Any) -> Any:
-    """Return the value, or None if it is `usual`, because shapes with the same sizes must be equal as values."""
+def _none_if(value: Any, usual: Any) -> Any:
+    # Shapes with the same sizes must be equal as values, so usual sizes are not written out.
     return None if value == usual else value
 
 
 def _gated(config: dict[str, Any], architecture: Architecture) -> bool | None:
     if not architecture.either_gated:
         return None
-    return _unless(_feed_forward(config, architecture) == "gated-gelu", architecture.gated)
+    return _none_if(_feed_forward(config, architecture) == "gated-gelu", architecture.gated)
 
 
 def _feed_forward(config: dict[str, Any], architecture: Architecture) -> str:
@@ -112,14 +112,13 @@ def departure(config: dict[str, Any]) -> str | None:
         first, second = config.get(f"encoder_{name}"), config.get(f"decoder_{name}")
         if first != second:
             return f"encoder_{name} is {first} and decoder_{name} {second}"
-    return _departure_of(config, architecture)
+    return _entry_departure(config, architecture)
 
 
-def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | None:
-    """Describe an entry that `Architecture.config` does not allow. Return None if there is none."""
+def _entry_departure(config: dict[str, Any], architecture: Architecture) -> str | None:
     written = architecture.config
     for name, value in written.needed.items():
-        if _plain(config.get(name)) != _plain(value):
+        if _as_sorted_list(config.get(name)) != _as_sorted_list(value):
             return f"{name} is {config.get(name)!r}, not {value!r}"
     for name, value in written.fixed.items():
         if config.get(name, value) != value:
@@ -130,7 +129,7 @@ def _departure_of(config: dict[str, Any], architecture: Architecture) -> str | N
     return None
 
 
-def _plain(value: Any) -> Any:
-    """Return the values in a list, or in a string such as `a|b`, as a sorted list. Return other values unchanged."""
+def _as_sorted_list(value: Any) -> Any:
+    # A string such as `a|b` is a list too.
     several = value.split("|") if isinstance(value, str) else value
     return sorted(several) if isinstance(several, list) else several

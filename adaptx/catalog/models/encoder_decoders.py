@@ -49,19 +49,15 @@ def _spec(
     return ModelSpec(hub_id, ModelFamily.ENCODER_DECODER, shape=shape, licence=licence, citation=citation, seen=seen)
 
 
-def _t5(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
-    """Return a checkpoint of T5's first version."""
+def _t5_first_version(size: str, layers: int, hidden_size: int, heads: int) -> ModelSpec:
     shape = Shape("t5", layers, hidden_size, 4 * hidden_size, heads, 32_128, 0, decoder_layers=layers)
     return _spec(f"google-t5/t5-{size}", shape, _T5_CITATION, seen=_T5_SEEN)
 
 
-def _gated(
+def _later_t5_shape(
     model_type: str, vocabulary: int, sizes: tuple[int, int, int], layers: int, decoder_layers: int | None = None
 ) -> Shape:
-    """Return the shape of a later version (T5 v1.1, mT5, umT5, ByT5).
-
-    Later versions have a gate and a separate output matrix, and were pretrained on text only.
-    """
+    # T5 v1.1, mT5, umT5 and ByT5 have a gate and a separate output matrix.
     hidden_size, inner, heads = sizes
     return Shape(
         model_type,
@@ -81,19 +77,19 @@ def _gated(
 
 
 def _t5_v1_1(size: str, layers: int) -> ModelSpec:
-    return _spec(f"google/t5-v1_1-{size}", _gated("t5", 32_128, _SIZES[size], layers), _T5_CITATION)
+    return _spec(f"google/t5-v1_1-{size}", _later_t5_shape("t5", 32_128, _SIZES[size], layers), _T5_CITATION)
 
 
 def _mt5(size: str, layers: int) -> ModelSpec:
-    return _spec(f"google/mt5-{size}", _gated("mt5", 250_112, _SIZES[size], layers), _MT5_CITATION)
+    return _spec(f"google/mt5-{size}", _later_t5_shape("mt5", 250_112, _SIZES[size], layers), _MT5_CITATION)
 
 
 def _umt5(size: str, layers: int) -> ModelSpec:
-    return _spec(f"google/umt5-{size}", _gated("umt5", 256_384, _SIZES[size], layers), _UMT5_CITATION)
+    return _spec(f"google/umt5-{size}", _later_t5_shape("umt5", 256_384, _SIZES[size], layers), _UMT5_CITATION)
 
 
 def _byt5(size: str, layers: int, decoder_layers: int, sizes: tuple[int, int, int]) -> ModelSpec:
-    return _spec(f"google/byt5-{size}", _gated("t5", 384, sizes, layers, decoder_layers), _BYT5_CITATION)
+    return _spec(f"google/byt5-{size}", _later_t5_shape("t5", 384, sizes, layers, decoder_layers), _BYT5_CITATION)
 
 
 def _mbart(name: str, vocabulary: int, citation: str, seen: tuple[SeenData, ...] = ()) -> ModelSpec:
@@ -101,9 +97,9 @@ def _mbart(name: str, vocabulary: int, citation: str, seen: tuple[SeenData, ...]
     return _spec(f"facebook/{name}", shape, citation, "MIT", seen)
 
 
-T5_SMALL = _t5("small", 6, 512, 8)
-T5_BASE = _t5("base", 12, 768, 12)
-T5_LARGE = _t5("large", 24, 1024, 16)
+T5_SMALL = _t5_first_version("small", 6, 512, 8)
+T5_BASE = _t5_first_version("base", 12, 768, 12)
+T5_LARGE = _t5_first_version("large", 24, 1024, 16)
 T5_V1_1_SMALL = _t5_v1_1("small", 8)
 T5_V1_1_BASE = _t5_v1_1("base", 12)
 T5_V1_1_LARGE = _t5_v1_1("large", 24)

@@ -69,7 +69,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     """
     if not config_path.is_file():
         raise UserError(
-            f"{config_path.parent} is not a model folder: it has no config.json{_instead(config_path.parent)}"
+            f"{config_path.parent} is not a model folder: it has no config.json{_folder_hint(config_path.parent)}"
         )
     try:
         config = json.loads(config_path.read_text())
@@ -82,7 +82,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
         shape = read_shape(cast(dict[str, Any], config))
     except UserError as error:
         raise UserError(f"{config_path}: {error}") from error
-    known = _known(hub_id, shape)
+    known = _catalog_original(hub_id, shape)
     # A local copy of a catalog checkpoint keeps the catalog's facts, such as its sentence embedding and seen data.
     if known is not None:
         return ModelSpec(hub_id, known.family, framing=known.framing, embedding=known.embedding, shape=shape,
@@ -93,8 +93,7 @@ def from_config(hub_id: str, config_path: Path) -> ModelSpec:
     return ModelSpec(hub_id, family, framing=framing, embedding=embedding, shape=shape)
 
 
-def _instead(folder: Path) -> str:
-    """Return the part of a message that says what a folder without config.json contains and what to name instead."""
+def _folder_hint(folder: Path) -> str:
     if (folder / "adapter_config.json").is_file():
         return (
             "; it contains an adapter. Use the adapter's base as the model, and the adapter in a start: "
@@ -104,12 +103,8 @@ def _instead(folder: Path) -> str:
     return f"; name one of the folders in it: {', '.join(inner[:SHOWN])}" if inner else ""
 
 
-def _known(hub_id: str, shape: Shape) -> ModelSpec | None:
-    """Return the catalog's checkpoint that was copied into the folder `hub_id`, or None.
-
-    The copy is recognised by its shape. If several checkpoints of the catalog have this shape, the name of the folder
-    decides among them, because they were trained on different data. The result is None if the name does not decide.
-    """
+def _catalog_original(hub_id: str, shape: Shape) -> ModelSpec | None:
+    # Checkpoints of the same shape are told apart by name, because they were trained on different data.
     alike = [model for model in MODELS.values() if model.shape == shape]
     if len(alike) == 1:
         return alike[0]

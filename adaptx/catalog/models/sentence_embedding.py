@@ -40,11 +40,10 @@ def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
             "%s: sentence-transformers embeds sentences with %s, which adaptx does not have; embeddings in adaptx "
             "differ, so expect retrieval scores that differ from published ones", folder, told
         )  # fmt: skip
-    return replace(usual, pooling=known or usual.pooling, prefix=_prefix(folder))
+    return replace(usual, pooling=known or usual.pooling, prefix=_default_prefix(folder))
 
 
-def _prefix(folder: Path) -> str:
-    """Return the prefix that sentence-transformers writes before each text by default; empty if there is none."""
+def _default_prefix(folder: Path) -> str:
     settings = _read(folder / SETTINGS, dict) if (folder / SETTINGS).is_file() else {}
     return str((settings.get("prompts") or {}).get(settings.get("default_prompt_name"), ""))
 

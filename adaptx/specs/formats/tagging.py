@@ -70,24 +70,23 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
     if not isinstance(tags, list) or len(tags) != len(tokens):  # pyright: ignore[reportUnknownArgumentType]
         count = len(tags) if isinstance(tags, list) else repr(tags)  # pyright: ignore[reportUnknownArgumentType]
         return f"there are {len(tokens)} tokens, but tags: {count}; give the row one tag per token"
-    known = _as_set(labels)
+    known = _label_set(labels)
     for place, tag in enumerate(tags):  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         if not isinstance(tag, str) or tag not in known:
             return (
                 f"tags[{place}] is {tag!r} (for {tokens[place]!r}), which is not in the tag set "
                 f"({shortened(labels)}){alike(tag, labels)}; "
-                f"{_scheme(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
+                f"{_scheme_fault(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
             )
     return None
 
 
-def _scheme(tags: list[Any]) -> str | None:
-    """Return the scheme of a row's tags and a remedy if span metrics would misread the scheme, or else None."""
+def _scheme_fault(tags: list[Any]) -> str | None:
     scheme = foreign_scheme([tag for tag in tags if isinstance(tag, str)])
     return f"the row's tags are {scheme}" if scheme is not None else None
 
 
 @lru_cache
-def _as_set(labels: tuple[str, ...]) -> frozenset[str]:
-    """Return the labels as a set, because looking up each token's tag in a tuple of hundreds of labels is slow."""
+def _label_set(labels: tuple[str, ...]) -> frozenset[str]:
+    # Looking up each tag in a tuple of hundreds of labels is slow.
     return frozenset(labels)

@@ -51,7 +51,7 @@ class Ia3(Method):
         return "ia3"
 
     def parameters(self, shape: Shape) -> int:
-        first, second = self._entries(shape.linear_maps), self._entries(shape.decoder_linear_maps)
+        first, second = self._layer_entries(shape.linear_maps), self._layer_entries(shape.decoder_linear_maps)
         return shape.layers * first + shape.decoder_layers * second
 
     def shape_refusal(self, shape: Shape) -> str | None:
@@ -78,10 +78,9 @@ class Ia3(Method):
         """Return the sizes from which the memory of a training step is computed: the number of activations per token
         that one layer scales (`scaled`), and the number of entries in the vectors of all layers (`nA`).
         """
-        scaled = self._entries(shape.linear_maps)
+        scaled = self._layer_entries(shape.linear_maps)
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
 
-    def _entries(self, maps: dict[str, tuple[int, int]]) -> int:
-        """Return the number of entries in one layer's vectors. `maps` is site -> (inputs, outputs)."""
+    def _layer_entries(self, maps: dict[str, tuple[int, int]]) -> int:
         placed = (site for site in with_companions(self.sites) if site in maps)
         return sum(maps[site][0] if site == "down" else maps[site][1] for site in placed)

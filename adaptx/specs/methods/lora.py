@@ -63,7 +63,7 @@ class Lora(Method):
                     "its value"
                 )
             # Pairs are sorted and redundant ones removed, so that methods that do the same are equal values.
-            object.__setattr__(self, name, _tidied(own, usual))
+            object.__setattr__(self, name, _unusual(own, usual))
 
     @classmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
@@ -76,18 +76,18 @@ class Lora(Method):
 
     def rank_at(self, site: str) -> int:
         """Return the rank at a linear map: a site, a companion of a site, or a fused map."""
-        return dict(self.ranks).get(self._main(site), self.rank)
+        return dict(self.ranks).get(self._settings_site(site), self.rank)
 
     def alpha_at(self, site: str) -> float:
         """Return the alpha at a linear map: a site, a companion of a site, or a fused map."""
-        return dict(self.alphas).get(self._main(site), self.alpha)
+        return dict(self.alphas).get(self._settings_site(site), self.alpha)
 
     def scale_at(self, site: str) -> float:
         """Return alpha / rank at a linear map, the factor by which B A x is multiplied."""
         return self.alpha_at(site) / self.rank_at(site)
 
-    def _main(self, name: str) -> str:
-        """Return the site whose rank and alpha a linear map has. A fused map has those of its first site in `sites`."""
+    def _settings_site(self, name: str) -> str:
+        # A fused map has the rank and alpha of the first of its sites in `sites`.
         behind = sites_behind(name)
         return next((site for site in self.sites if site in behind), behind[0])
 
@@ -133,9 +133,10 @@ class Lora(Method):
         if any(lora.sites != sites for lora in loras):
             sites = tuple(site for site in SITES if any(site in lora.sites for lora in loras))
         given = rule.merged_rank
-        rank, alpha = _merged_size([(lora.rank, lora.alpha) for lora in loras], given)
+        rank, alpha = _merged_rank_and_alpha([(lora.rank, lora.alpha) for lora in loras], given)
         own = {
-            site: _merged_size([(lora.rank_at(site), lora.alpha_at(site)) for lora in loras], given) for site in sites
+            site: _merged_rank_and_alpha([(lora.rank_at(site), lora.alpha_at(site)) for lora in loras], given)
+            for site in sites
         }
         return Lora(
             rank,
@@ -177,16 +178,12 @@ class Lora(Method):
         return StepSizes({"D unless q, k or v": hidden * (not attends)}, kept, {"nA": matrices})
 
 
-def _tidied(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
-    """Return the pairs (site, value) whose value is not `usual`, in the order of `SITES`."""
+def _unusual(own: Sequence[tuple[str, float]], usual: float) -> tuple[tuple[str, float], ...]:
     return tuple(sorted((pair for pair in own if pair[1] != usual), key=lambda pair: SITES.index(pair[0])))
 
 
-def _merged_size(sizes: list[tuple[int, float]], given: int | None) -> tuple[int, float]:
-    """Return the rank and alpha of a module that can hold the sum of modules of these sizes (rank, alpha).
-
-    `given` is the rank that `SvdRank` reduces the sum to, or None.
-    """
+def _merged_rank_and_alpha(sizes: list[tuple[int, float]], given: int | None) -> tuple[int, float]:
+    # `sizes` are pairs (rank, alpha), `given` is the rank of `SvdRank`.
     rank = sum(rank for rank, _ in sizes) if given is None else given
     first_rank, first_alpha = sizes[0]
     # alpha / rank is compared by cross products, and ranks are divided first, so that a single module keeps its exact
