@@ -75,7 +75,7 @@ EVALUATIONS = {
 TASK = r"task(\.tasks\[\d\])?"
 NOT_READ_BY_TRAIN = rf"(.*\.)?{TASK}\.(name|evaluation|metrics|development|pool)\b.*"
 READ_TO_SELECT = rf"{TASK}\.development\b.*"
-NOT_READ_BY_EVALUATE = r"task\.((name|train|development|metrics)\b|evaluation\[1\]).*"
+NOT_READ_BY_EVALUATE = r"task\.((name|train|development|shuffled_by|metrics)\b|evaluation\[1\]).*"
 # A bare checkpoint has one way of being read whatever family its spec claims.
 SAME_FOR_EVALUATE = r"model\.family|task\.evaluation"
 

@@ -69,6 +69,11 @@ def lowest(numbers: Sequence[int], most: int, seed: int) -> list[int]:
     return sorted(numbers[place] for place in order[:most])
 
 
+def permutation(count: int, seed: int) -> list[int]:
+    """Return the numbers from 0 to `count` - 1 in an order that the seed decides."""
+    return np.argsort(_pseudo_random(np.arange(count, dtype=np.int64), seed), kind="stable").tolist()
+
+
 def _in_too_large_cluster(cluster_R: Numbers, label_R: Numbers, room: Sequence[int]) -> NDArray[np.bool_]:
     """Return, for each row, whether its cluster has more rows of some label than the label's quota in `room`."""
     pairs, counts = np.unique(cluster_R * len(room) + label_R, return_counts=True)

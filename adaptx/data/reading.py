@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from adaptx.data.checking import check, trainable_answers
-from adaptx.data.drawing import EVALUATION_SEED, lowest
+from adaptx.data.drawing import EVALUATION_SEED, lowest, permutation
 from adaptx.data.examples import Examples, joined
 from adaptx.data.file_tables import file_table
 from adaptx.data.labels import id_text
@@ -41,7 +41,8 @@ def read_all(sets: tuple[Rows, ...], task_format: TaskFormat, sources: Sources, 
 def read_training(task: Task, sources: Sources, limit: int | None = None, seed: int = 0) -> Examples:
     """Return a task's training examples, at most `limit` in all, drawn by the seed.
 
-    From several sets, rows are drawn in proportion to the sets' sizes. Question answering rows with a wrong answer
+    From several sets, rows are drawn in proportion to the sets' sizes. If the task has shuffled labels, the labels of
+    the drawn rows are then exchanged among them. Question answering rows with a wrong answer
     position are not returned, but recorded in `left_out`.
 
     Raises:
@@ -70,7 +71,14 @@ def read_training(task: Task, sources: Sources, limit: int | None = None, seed: 
             f"task {task.name} has no rows to train on, because all were left out. {causes}. Correct the rows, or name "
             "another file"
         )
-    return examples
+    return examples if task.shuffled_by is None else _with_shuffled_labels(examples, task.shuffled_by)
+
+
+def _with_shuffled_labels(examples: Examples, seed: int) -> Examples:
+    """Return the examples with their labels exchanged among them in an order that the seed decides."""
+    labels = examples.columns["label"]
+    shuffled = [labels[place] for place in permutation(len(labels), seed)]
+    return replace(examples, columns={**examples.columns, "label": shuffled})
 
 
 def read_pool(task: Task, sources: Sources, limit: int | None = None, wanted_ids: Collection[str] = ()) -> Examples:

@@ -51,6 +51,7 @@ class RowCache:
             "training",
             task.train,
             task.format,
+            task.shuffled_by,
             limit,
             seed if limit is not None else None,
             self._places(task.train),

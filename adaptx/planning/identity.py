@@ -141,6 +141,8 @@ class Identities:
             "framing": self._plain(read_in(training_framing(train, task), _languages(task, selects)), "framing"),
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
             "drawn_by": train.draw_seed if train.limit is not None else None,
+            # Only a task with shuffled labels has this key, so all others keep their identity.
+            **({} if task.shuffled_by is None else {"labels_shuffled_by": task.shuffled_by}),
             "development": [self._rows(rows, None, pick) for rows in task.development] if selects else None,
             "pool": [self._rows(rows, None, pick) for rows in selection_pool(task)] if selects else None,
             "metric": task.metrics[0] if selects else None,

@@ -6,10 +6,10 @@ from typing import Annotated
 from adaptx.errors import UserError
 from adaptx.specs.checked import spec
 from adaptx.specs.fingerprint import OUTSIDE
-from adaptx.specs.formats import TaskFormat
+from adaptx.specs.formats import Classification, TaskFormat
 from adaptx.specs.hashing import keep_hash
 from adaptx.specs.names import check_address, check_file_name
-from adaptx.specs.ranges import Count, Natural, NotEmpty, Word
+from adaptx.specs.ranges import Count, Natural, NotEmpty, Seed, Word
 
 LOCAL = "file:"
 """Prefix of `Rows.hub_id` for local files: `Rows(hub_id="file:<folder>", config=...)`.
@@ -98,6 +98,8 @@ class Task:
         evaluation: rows on which models are scored, one entry per language.
         pool: candidates of a retrieval task, ranked for the queries of every language.
         translated: training rows translated into other languages, which `with_translated` adds to `train`.
+        shuffled_by: seed of a permutation of the labels among the rows that a training reads, which leaves nothing to
+            learn but their format; None for the true labels. `with_shuffled_labels` sets it.
         metrics: names in `adaptx.metrics`. The first one selects the weights to keep, and reports show it.
         kind: kind of task, such as `nli`, which `SeenData` can name.
         licence: licence of the data.
@@ -113,6 +115,7 @@ class Task:
     evaluation: tuple[Rows, ...] = ()
     pool: tuple[Rows, ...] = ()
     translated: tuple[Rows, ...] = field(default=(), metadata=OUTSIDE)
+    shuffled_by: Seed | None = None
     metrics: Annotated[tuple[Word, ...], NotEmpty()] = ("accuracy",)
     kind: str = field(default="", metadata=OUTSIDE)
     licence: str = field(default="", metadata=OUTSIDE)
@@ -126,6 +129,11 @@ class Task:
             raise UserError(
                 f"task {self.name} has more than one evaluation set in a language: {sorted(languages)}; give one set "
                 "per language"
+            )
+        if self.shuffled_by is not None and not isinstance(self.format, Classification):
+            raise UserError(
+                f"Task(shuffled_by={self.shuffled_by}) of {self.name}: only labels of a Classification task are "
+                f"shuffled, and the format is {type(self.format).__name__}"
             )
 
     @property
@@ -194,6 +202,36 @@ class Task:
                 "dataclasses.replace(task, development=...)"
             )
         return replace(self, name=f"{self.name}-development", evaluation=self.development)
+
+    def with_shuffled_labels(self, seed: int = 1) -> "Task":
+        """Return the task with its training labels exchanged at random among the rows, such as `snli_shuffled`.
+
+        It is a control: a model reads the same texts in as many steps, and no text says which label belongs to it.
+
+        Raises:
+            UserError: the task is not a classification.
+        """
+        return replace(self, name=f"{self.name}_shuffled", shuffled_by=seed)
+
+    def with_training_rows(self, first: int, stop: int) -> "Task":
+        """Return the task with these training rows only, so that two tasks can be made from one set.
+
+        Example: MNLI.with_training_rows(0, 4_000) and MNLI.with_training_rows(4_000, 8_000) share no row.
+
+        Args:
+            first: index of the first row, in each set of training rows.
+            stop: index after the last row.
+        """
+        train = tuple(
+            replace(
+                rows,
+                first=rows.first + first,
+                stop=rows.first + stop if rows.stop is None else min(rows.stop, rows.first + stop),
+                expected=None if rows.expected is None else max(0, min(rows.expected, stop) - first),
+            )
+            for rows in self.train
+        )
+        return replace(self, train=train)
 
     def with_translated(self, *languages: str) -> "Task":
         """Return the task with its translated training rows in these languages added to `train`.
