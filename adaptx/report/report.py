@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from adaptx.report.reproduction import reproduction_table
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
-from adaptx.report.summary import MOST_ANSWERS, Answer, PageSummary, headline, summarise, task_answer
+from adaptx.report.summary import MOST_ANSWERS, SMOKE, Answer, PageSummary, headline, summarise, task_answer
 from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.report.tuning import tuning_table, tuning_warnings
@@ -199,7 +199,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         gains=gains_frame(gains),
         tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
         page=(
-            *(f"**{sentence}**" for sentence in contrast_answer(found.contrasts)),
+            *(f"**{sentence}**" for sentence in (() if plan.recipe.smoke else contrast_answer(found.contrasts))),
             *of_suites,
             *(part for section in sections for part in _page(section, gains)),
             *([found.tuning] if found.tuning is not None else []),
@@ -246,6 +246,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
     gains = compute_gains(measurements, primary=primary)
     contrasts = contrast_results(plan.recipe.contrasts, measurements)
     styles = variant_styles(measurements)
+    sections = [_section(task, measurements, gains, styles, out) for task in measurements.tasks]
     panels = [
         contrast_panel(contrasts, primary == "contrasts"),
         *(gain_panel(task, gains, styles) for task in measurements.tasks),
@@ -256,7 +257,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         contrasts=contrasts,
         contrasts_are_primary=primary == "contrasts",
         summary=summarise(plan.recipe, measurements, gains, contrasts),
-        sections=[_section(task, measurements, gains, styles, out) for task in measurements.tasks],
+        sections=[_without_conclusion(each) if plan.recipe.smoke else each for each in sections],
         suites=suite_results(plan.recipe.suites, measurements),
         reproduction=reproduction_table(plan.recipe.published, measurements),
         forest=forest_plots([panel for panel in panels if panel is not None], out),
@@ -316,6 +317,11 @@ def _section(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
         ),
     )
+
+
+def _without_conclusion(section: Section) -> Section:
+    """Return a section of a smoke run: with its tables, and without an answer."""
+    return replace(section, answer=Answer(SMOKE), analysis=replace(section.analysis, answer=SMOKE))
 
 
 def _terminal_tables(section: Section, gains: Sequence[Gain]) -> list[Table]:

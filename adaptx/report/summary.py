@@ -15,6 +15,9 @@ from adaptx.specs import Recipe, Task
 MOST_ANSWERS = 4
 """Maximum number of tasks that are answered at the top of the page. With more, each answer is in its section."""
 
+SMOKE = "Smoke run: no conclusion. The rows and seeds are too few; this run shows only that the recipe works."
+"""The answer of a recipe that sets `smoke`."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,7 +53,9 @@ def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -
 def summarise(
     recipe: Recipe, measurements: Measurements, gains: Sequence[Gain], contrasts: Sequence[ContrastResult]
 ) -> PageSummary:
-    """Return the summary of a report."""
+    """Return the summary of a report. A smoke run has no answers."""
+    if recipe.smoke:
+        return PageSummary(answers=(Answer(SMOKE),), exploratory=(), cost=_cost(measurements), uncovered=())
     primary = recipe.primary_comparisons
     is_average = primary not in (None, "contrasts")
     answering = [gain for gain in gains if not is_average or gain.quantity == primary]

@@ -35,6 +35,8 @@ class Recipe:
         contrasts: the comparisons between variants that the question names. Each uses evaluations of this recipe.
         primary: the comparisons that answer the question. Their p-values are corrected together, as one family of
             tests; the report calls all other comparisons exploratory. None is the contrasts if there are any.
+        smoke: whether the recipe only shows that its stages run, with too few rows and seeds to learn from. The report
+            then draws no conclusion.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Recipe:
     question: str = ""
     contrasts: tuple[Contrast, ...] = ()
     primary: PrimaryComparisons | None = None
+    smoke: bool = False
 
     def __post_init__(self) -> None:
         check_file_name("Recipe(name)", self.name)
