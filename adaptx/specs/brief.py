@@ -1,4 +1,4 @@
-"""The repr of specs: one short line for notebook cells and test failures. Fingerprints do not depend on it."""
+"""The repr of specs: one short line for notebook cells and test failures."""
 
 import dataclasses
 import enum

@@ -1,8 +1,7 @@
 """Specs: frozen dataclasses whose values are checked against the types of their fields when they are created.
 
-A wrong value is refused in the line of code that creates the object, and so never reaches a stage. The message names
-the class, the field and the value. Lists become tuples and numpy's scalars become Python's, so that specs with
-the same content are equal. Nothing else is converted.
+Lists become tuples and numpy's scalars become Python's, so that specs with the same content are equal. Nothing else is
+converted.
 """
 
 import dataclasses
@@ -28,8 +27,8 @@ def spec(*, kw_only: bool) -> Callable[[type[T]], type[T]]: ...
 def spec(cls: type[T] | None = None, /, *, kw_only: bool = False) -> Any:
     """Turn a class into a frozen dataclass whose values are checked before its own `__post_init__` runs.
 
-    Creating an object raises `UserError` if a required field is missing, if the class does not have a given field, or
-    if a value has the wrong type or lies outside the range that the field's type names (`adaptx.specs.ranges`).
+    Creating an object raises `UserError` if an argument is missing or unknown, has the wrong type, or lies outside the
+    range that its field's type names (`adaptx.specs.ranges`).
 
     Args:
         cls: the class to decorate.
@@ -66,7 +65,7 @@ def _spec(cls: type[T], kw_only: bool) -> type[T]:
 
 
 def is_spec(cls: type) -> bool:
-    """Return whether a class was made by `spec`, so that its values are checked."""
+    """Return whether a class was made by `spec`."""
     return getattr(cls.__init__, "__wrapped__", None) is not None and dataclasses.is_dataclass(cls)
 
 

@@ -1,4 +1,4 @@
-"""Contrasts: the differences between variants that a question is about, declared before any score is seen."""
+"""Contrasts: the differences between scores that a question is about, declared before any score is seen."""
 
 from collections.abc import Iterable
 from math import isclose
@@ -14,12 +14,13 @@ from adaptx.specs.stage import Evaluate
 class Term:
     """The mean score of some evaluations, and its weight in a contrast.
 
+    Each variant of a task counts the same in the mean, and so does each language of a variant.
+
     Attributes:
         weight: the factor of the mean score, such as 1 or -1.
-        evaluations: the evaluations of one or more variants, in all of their languages and seeds. The mean gives each
-            variant of a task the same weight, and each language within a variant.
-        languages: the languages that the mean is over. None is every language that all terms of the contrast share
-            and that is zero-shot in each of them.
+        evaluations: the evaluations of one or more variants, in all of their languages and seeds.
+        languages: the languages that the mean is over. None is every language that is zero-shot in all terms of the
+            contrast.
     """
 
     weight: float
@@ -44,10 +45,10 @@ class Term:
 
 @spec
 class Contrast:
-    """A weighted sum of mean scores whose weights add up to zero. `difference` writes the common case of two terms.
+    """A weighted sum of mean scores. The weights add up to zero.
 
-    A difference of gains has four terms: the variants with and without the intermediate task at two model sizes, say,
-    with the weights 1, -1, -1 and 1.
+    `difference` writes the common contrast of two terms. A difference of gains has four terms, with the weights 1, -1,
+    -1 and 1.
 
     Attributes:
         name: what is compared with what, such as "SNLI and IndoNLI rather than SNLI alone".
@@ -79,7 +80,7 @@ def difference(
     Args:
         name: what is compared with what.
         these: the evaluations of one or more variants, in all of their languages and seeds.
-        those: the evaluations that they are compared with.
+        those: the evaluations with which `these` are compared.
         languages: as in `Term`.
     """
     return Contrast(name, (Term(1.0, tuple(these), languages), Term(-1.0, tuple(those), languages)))

@@ -19,7 +19,7 @@ def evaluations(
     precision: Precision | None = None,
     framing: Framing | None = None,
 ) -> tuple[Evaluate, ...]:
-    """Return an `Evaluate` of the model on the task for each language.
+    """Return one `Evaluate` of the model on the task per language.
 
     Args:
         model: a checkpoint, a training or a merge.

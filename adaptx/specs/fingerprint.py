@@ -1,9 +1,7 @@
-"""Identity of specs: canonical JSON and its SHA-256, the fingerprint.
+"""Fingerprints of specs: the SHA-256 of their canonical JSON.
 
-Two specs describe the same work if and only if their canonical JSON is the same. The fingerprint of a stage names its
-folder in the store, so it must be the same in every process and on every machine. Only values with one stable JSON form
-are therefore allowed. A callable, a path, a set or an object with a default repr could give another fingerprint in
-another process, so it is refused, and the message names its place in the spec.
+The fingerprint of a stage names its folder in the store, so it is the same in every process and on every machine.
+Values that have no stable JSON form, such as callables, paths and sets, are refused.
 """
 
 import dataclasses
@@ -33,7 +31,7 @@ def canonical(value: Any, path: str = "spec") -> Json:
 
     Args:
         value: the value.
-        path: where in a spec the value lies, for messages.
+        path: place of the value in a spec, for messages.
 
     Raises:
         UserError: the value has no stable form.
@@ -76,5 +74,5 @@ def fingerprint(identity: Json) -> str:
 
 
 def canonical_fingerprint(identity: Json) -> str:
-    """Return the fingerprint of a value that `canonical` has returned, without checking it again."""
+    """Return the fingerprint of a value that `canonical` has returned."""
     return hashlib.sha256(_ENCODER.encode(identity).encode()).hexdigest()

@@ -1,7 +1,4 @@
-"""Hashes of specs that are computed once.
-
-Stages contain stages. Without a stored hash, every look-up in a plan of thousands would hash the same stages again.
-"""
+"""Specs that compute their hash once. Stages contain stages, so hashing them again and again would be slow."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,10 +8,7 @@ C = TypeVar("C", bound=type)
 
 
 def keep_hash(cls: C) -> C:
-    """Make a frozen dataclass store its hash when it is first computed.
-
-    A pickled object does not contain the hash, because strings have other hashes in another process.
-    """
+    """Make a frozen dataclass store its hash when it is first computed."""
     compute: Callable[[Any], int] = getattr(cls, "__hash__")  # noqa: B009
 
     def kept(self: Any) -> int:
@@ -24,6 +18,7 @@ def keep_hash(cls: C) -> C:
             found = own[_KEPT] = compute(self)
         return found
 
+    # A pickled object must not contain the hash, because strings have other hashes in another process.
     def state(self: Any) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != _KEPT}
 

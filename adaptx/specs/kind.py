@@ -1,4 +1,4 @@
-"""Kinds of values that the fields of specs take, and the messages for values that are refused."""
+"""The kinds of values that the fields of specs take, and the messages for values that are refused."""
 
 import dataclasses
 import enum
@@ -8,12 +8,12 @@ from typing import Any, cast
 
 
 class Wrong(Exception):
-    """The refusal of a value that a field does not take. `told` adds the field's name.
+    """The refusal of a value that a field does not take.
 
     Attributes:
         reason: why the value is refused, as the rest of a sentence that begins with the field's name.
-        remedy: what to write instead; `{name}` in it stands for the field's name.
-        where: the index of a wrong item, such as `[2]`.
+        remedy: what to write instead. `{name}` in it stands for the field's name.
+        where: place of a wrong item in the value, such as `[2]`.
         inside: whether the value has the right type, but is out of range or has a wrong item.
     """
 
@@ -22,7 +22,7 @@ class Wrong(Exception):
         self.reason, self.remedy, self.where, self.inside = reason, remedy, where, inside
 
     def told(self, name: str) -> str:
-        """Return the refusal as a sentence about the field with that name."""
+        """Return the refusal as a sentence about the field `name`."""
         remedy = f"; {self.remedy.replace('{name}', name)}" if self.remedy else ""
         return f"{name}{self.where} {self.reason}{remedy}"
 
@@ -33,9 +33,9 @@ class Kind:
 
     Attributes:
         meant: description of the kind in messages, such as `an integer`.
-        read: function from any value to the value that the field stores. It raises `Wrong` for a value that the
-            field does not take.
-        fits: types of which every value is accepted unchanged, such as `int` for any integer.
+        read: function from any value to the value that the field stores. It raises `Wrong` for a value that the field
+            does not take.
+        fits: types whose values are all accepted unchanged, such as `int` for any integer.
         written: how values of the kind are written in Python, such as `Lora(...)`, for messages.
         texts: whether all values of the kind are strings or tuples of strings.
     """
@@ -49,7 +49,7 @@ class Kind:
 
 
 def shown(value: Any, most: int = 60) -> str:
-    """Return a value in the short form that errors show. A spec is shown as its class."""
+    """Return a value in the short form of messages. A spec is shown as its class."""
     if dataclasses.is_dataclass(value):
         return value.__name__ if isinstance(value, type) else f"{type(value).__name__}(...)"
     if isinstance(value, enum.Enum):
@@ -68,7 +68,7 @@ def shown(value: Any, most: int = 60) -> str:
 
 
 def refusal(kind: Kind, value: Any) -> Wrong:
-    """Return the refusal of a value that is not of this kind. It says what to write instead."""
+    """Return the refusal of a value that is not of this kind."""
     if value is None:
         return Wrong(f"takes {kind.meant}, not None", example(kind))
     if isinstance(value, type) and dataclasses.is_dataclass(value):

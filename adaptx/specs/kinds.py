@@ -1,4 +1,4 @@
-"""The kind of values that a spec's field takes, derived from the field's type."""
+"""The kind of values that a spec's field takes, by the field's type."""
 
 import dataclasses
 import enum

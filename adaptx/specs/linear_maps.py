@@ -24,9 +24,8 @@ FUSED = {"query_key_value": ("query", "key", "value"), "up_gate": ("up", "gate")
 def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
     """Return the linear maps that a method at these sites may adapt: the sites, their companions, and fused maps.
 
-    A layer has only some of the returned maps, and the method adapts these. BLOOM's layers, for example, have the fused
-    map `query_key_value` in place of `query`, `key` and `value`. It is adapted as a whole, so
-    `Lora(sites=("query", "value"))` adapts BLOOM's keys as well.
+    A layer has only some of the returned maps, and the method adapts these. A fused map is adapted as a whole: in
+    BLOOM, `Lora(sites=("query", "value"))` adapts the fused map `query_key_value`, and so the keys as well.
     """
     apart = (*sites, *(COMPANIONS[site] for site in sites if site in COMPANIONS))
     return (*apart, *(fused for fused, parts in FUSED.items() if set(parts) & set(sites)))
@@ -35,7 +34,7 @@ def with_companions(sites: tuple[str, ...]) -> tuple[str, ...]:
 def sites_behind(name: str) -> tuple[str, ...]:
     """Return the sites to which a linear map belongs.
 
-    `query` belongs to itself, the companion `gate` to `up`, and the fused map `up_gate` to `up`.
+    The site `query` belongs to itself, the companion `gate` to `up`, and the fused map `up_gate` to `up`.
     """
     if name in FUSED:
         return tuple(site for site in FUSED[name] if site in SITES)

@@ -23,7 +23,9 @@ BERT_HEAD = MaskedHead(
 
 
 def pooled(name: str) -> HeadPlace:
-    """Return the place of a head that reads the pooler. The network's attribute `name` (`bert`) is the backbone."""
+    """Return the place of a head that reads the pooler of a model class whose backbone is the attribute `name`
+    (`bert`).
+    """
     return HeadPlace("classifier", f"{name}.pooler.dense", tanh=True)
 
 

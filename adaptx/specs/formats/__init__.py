@@ -1,6 +1,6 @@
-"""Task formats as plain values: what a row holds and what is predicted.
+"""Task formats: what a row holds and what is predicted.
 
-How a format encodes rows, computes losses and reads predictions is in `adaptx.formats`.
+`adaptx.formats` has their behaviour: encoding rows, computing losses and reading predictions.
 """
 
 from adaptx.specs.formats.bitext import Bitext, BitextMining

@@ -1,4 +1,4 @@
-"""Search for translations among sentences: in aligned sets, and in two lists without alignment."""
+"""Search for translations: in aligned sentences, and in two lists without alignment."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
@@ -16,8 +16,8 @@ _VECTORS = NotAsText("sentences are compared as vectors, and a written answer is
 class Bitext:
     """Search for the translation of a sentence, by the cosine of sentence embeddings.
 
-    Roles: `query` and `candidate`, which translate one another. For each query, the candidates of all rows are ranked.
-    The right candidate is that of the query's own row.
+    Roles: `query` and `candidate`. Each row holds a sentence and its translation. For each query, the candidates of all
+    rows are ranked, and only that of its own row is right.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()
@@ -49,15 +49,15 @@ class Bitext:
 
 @spec
 class BitextMining:
-    """Mining of translations from two lists of sentences, by ratio margin.
+    """Mining of translations from two lists of sentences (Artetxe and Schwenk 2019, arXiv:1811.01136).
 
     Roles: `source` and `target` (lists of sentences), and `gold` (pairs of sentence numbers, which start at 1). One row
     holds both lists.
 
-    Margins follow Artetxe and Schwenk 2019 (arXiv:1811.01136): the margin of a pair is its cosine, divided by the mean
-    of the cosines between each of its two sentences and that sentence's `neighbours` nearest neighbours. Pairs whose
-    margin exceeds a threshold are mined. The threshold is chosen on a development part: every `development_every`-th
-    gold pair, and the same share of the other sentences of each list. The remaining sentences are scored.
+    Pairs of sentences whose margin exceeds a threshold are mined. The margin of a pair is its cosine, divided by the
+    mean of the cosines between each of its two sentences and that sentence's `neighbours` nearest neighbours. The
+    threshold is chosen on a development part: every `development_every`-th gold pair, and the same share of the other
+    sentences of each list. All other sentences are scored.
     """
 
     neighbours: Count = 4

@@ -59,7 +59,7 @@ class SpanCorruption:
 
     Role: `text`. The format needs an encoder-decoder with sentinel tokens (`<extra_id_0>`) and a `Text` framing.
 
-    `share` is the share of tokens that are dropped, `mean_span` the mean length of a span in tokens.
+    `share` is the share of tokens that are dropped. `mean_span` is the mean length of a span in tokens.
     """
 
     share: PartialShare = 0.15

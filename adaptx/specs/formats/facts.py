@@ -1,7 +1,4 @@
-"""The facts that every task format states about itself, as plain values.
-
-Planning, costs, data and reports read these facts, so none of them has a list of formats of its own.
-"""
+"""The facts that every task format states about itself."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -17,8 +14,8 @@ class Roles(NamedTuple):
     """The roles of one kind of rows. A role is the meaning of a column, such as `text` or `label`.
 
     Attributes:
-        needed: roles that every set of such rows has.
-        optional: roles that a set may lack.
+        needed: roles that every row has.
+        optional: roles that may be absent.
         trained: roles that only training rows need.
     """
 
@@ -28,7 +25,7 @@ class Roles(NamedTuple):
 
 
 class AsText(NamedTuple):
-    """How a format works with a `Text` framing: what a prompt can show, and how an answer is decided.
+    """How a format works with a `Text` framing.
 
     Attributes:
         roles: roles that a prompt can show.
@@ -48,7 +45,7 @@ class NotAsText(NamedTuple):
 
 
 class Facts(Protocol):
-    """The facts of a format. Every format states all of them, and a test fails if one is missing."""
+    """The facts of a format. Every format states all of them."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -57,13 +54,13 @@ class Facts(Protocol):
 
     @property
     def row_kinds(self) -> tuple[Roles, ...]:
-        """The roles of each kind of rows that the format reads. Retrieval, for example, reads queries and a pool."""
+        """The roles of each kind of rows that the format reads. Retrieval reads two kinds: queries and candidates."""
         ...
 
     def roles_in(self, use: str, passages: bool) -> Roles:
-        """Return the roles that the format's rows have in one use.
+        """Return the roles of the rows for one use: `train`, `development`, `evaluation` or `pool`.
 
-        `use` is `train`, `development`, `evaluation` or `pool`. `passages` says whether the rows contain passages.
+        `passages` says whether the rows contain passages.
         """
         ...
 
@@ -84,7 +81,9 @@ class Facts(Protocol):
 
     @property
     def shared_roles(self) -> tuple[str, ...]:
-        """Roles, such as `context`, whose equal values put rows into one cluster. A set uses its first such role."""
+        """Roles, such as `context`, whose equal values put rows into one cluster. Only the first one that the rows have
+        counts.
+        """
         ...
 
     @property
@@ -114,17 +113,17 @@ class Facts(Protocol):
 
     @property
     def needs_places(self) -> bool:
-        """Return whether the tokenizer must report where in a text each token lies."""
+        """Return whether the tokenizer must report at which characters of a text each token begins and ends."""
         ...
 
     @property
     def texts_per_row(self) -> int:
-        """Number of texts of usual length that cost estimates assume per row."""
+        """Number of texts per row, for cost estimates."""
         ...
 
     @property
     def sequences_per_item(self) -> int:
-        """Number of sequences that cost estimates assume per training example."""
+        """Number of token sequences per training example, for cost estimates."""
         ...
 
     @property
@@ -134,13 +133,13 @@ class Facts(Protocol):
 
     @property
     def hidden_refused(self) -> Mapping[ModelFamily, str]:
-        """For each model family that is refused, why its hidden states cannot be used for the format."""
+        """Model family -> why the format cannot use its hidden states. Families that it can use are absent."""
         ...
 
     def fault(self, row: Row) -> str | None:
-        """Return what is wrong with a row and how to repair it, or None. `row` is role -> value, and may lack roles."""
+        """Return what is wrong with a row and how to repair it, or None. `row` is role -> value."""
         ...
 
     def classes(self, answer: Any) -> list[str]:
-        """Return the classes of one prediction or gold answer, such as its label or its tags; empty if it has none."""
+        """Return the classes of one prediction or gold answer, such as its label or its tags."""
         ...

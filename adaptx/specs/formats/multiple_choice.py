@@ -14,9 +14,9 @@ from adaptx.specs.text import Rank
 class MultipleChoice:
     """The right one among any number of choices.
 
-    Roles: `text`, `choices` (a list) and `label` (the index of the right choice), optionally `question`. Each choice is
-    read as a pair: the text, then the question followed by the choice. The head gives every pair one score. The number
-    of choices may differ between rows.
+    Roles: `text`, `choices` (a list) and `label` (the index of the right choice), optionally `question`. The model
+    scores each choice on its own: it reads the text, followed by the question and the choice. Rows may have different
+    numbers of choices.
     """
 
     labels: ClassVar[tuple[str, ...]] = ()

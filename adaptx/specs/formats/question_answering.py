@@ -29,9 +29,7 @@ class QuestionAnswering:
 
     Attributes:
         unanswerable: whether some questions have no answer in their context. Their rows have no gold answers.
-        stride: number of tokens that neighbouring windows share, as in transformers' tokenizers. None means a third of
-            a window, but at most 128 tokens. An answer that is shorter than the shared part lies completely in at least
-            one window.
+        stride: number of tokens that neighbouring windows share. None means a third of a window, but at most 128.
         question_tokens: maximum number of tokens of a question. Longer questions are cut.
         answer_tokens: maximum number of tokens of a predicted answer.
         n_best: in each window, the `n_best` most probable starts are combined with the `n_best` most probable ends.
@@ -61,7 +59,7 @@ class QuestionAnswering:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """Names of the metrics. With unanswerable questions they are those of SQuAD v2."""
+        """Names of the metrics: of SQuAD v2 if some questions are unanswerable, and otherwise of SQuAD v1 and MLQA."""
         if self.unanswerable:
             return ("squad_v2_f1", "squad_v2_exact_match")
         return ("f1", "exact_match", "mlqa_f1", "mlqa_exact_match")
@@ -95,7 +93,7 @@ class QuestionAnswering:
         return None
 
     def classes(self, answer: Any) -> list[str]:
-        """Return one class: the text of a prediction, or the first text in a list of gold answers.
+        """Return one class: the text of a prediction, or the first of the gold answers.
 
         A prediction is a text, or a dict with a `text` and the probability of "no answer" (`no_answer`).
         """

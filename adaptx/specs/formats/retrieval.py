@@ -27,28 +27,28 @@ _SENTENCES = Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
 
 @spec
 class Retrieval:
-    """Dual-encoder retrieval: the right candidates for a query are found by cosine in the task's pool.
+    """Dual-encoder retrieval: a query's right candidates are found among those of the task's pool, by cosine.
 
     Training rows have one of two sets of roles:
         `query` and `candidate`, optionally `candidate_context`.
         `query`, `passage` and `answer_starts`, optionally `sentence_breaks`. The candidate is then the sentence of the
-        passage in which the answer begins, and the passage is its context.
+            passage in which the answer begins, and the passage is its context.
 
     Evaluation rows have the roles `query` and `gold` (an id). Every candidate with that id is right.
 
     The pool's rows have one of two sets of roles:
         `id` and `candidate`, optionally `candidate_context`.
         `id`, `passage` and `answer_starts`, optionally `sentence_breaks`. Every sentence of a passage is then a
-        candidate, with the ids of the rows whose answer begins in it.
+            candidate. It has the ids of the rows whose answer begins in it.
 
-    The training loss uses a softmax over a query's cosines with all candidates of the batch, divided by `temperature`.
+    The training loss is a softmax over a query's cosines with all candidates of the batch.
 
     Attributes:
         temperature: divisor of the cosines in the loss.
-        trained_as: how a candidate with a context is read in training. The default is that of XTREME-R's
-            run_retrieval_qa.py: a pair of texts.
-        ranked_as: how such a candidate is read when candidates are ranked. The default is that of XTREME-R's
-            evaluate_retrieval.py: sentence and paragraph are joined without a space, and line breaks are removed.
+        trained_as: how a candidate with a context is read in training. By default they are a pair of texts, as in
+            XTREME-R's run_retrieval_qa.py.
+        ranked_as: how such a candidate is read when candidates are ranked. By default they are joined without a space,
+            and line breaks are removed, as in XTREME-R's evaluate_retrieval.py.
     """
 
     temperature: Positive = 0.05

@@ -1,4 +1,4 @@
-"""Checks of the values in a row, with messages that name the role and the remedy."""
+"""Checks of the values in a row. Their messages name the role and the remedy."""
 
 import unicodedata
 from typing import Any
@@ -10,7 +10,7 @@ from adaptx.specs.near import plain
 
 
 def no_text(row: Row, *roles: str) -> str | None:
-    """Return a message about the first role whose value is not a text, or None if there is none."""
+    """Return a message about the first of the roles whose value is not a text, or None if all are texts."""
     for role in roles:
         if role in row and not isinstance(row[role], str):
             return f"{role} is {row[role]!r}, not a text; correct the row, or leave it out"
@@ -18,7 +18,7 @@ def no_text(row: Row, *roles: str) -> str | None:
 
 
 def no_texts(row: Row, *roles: str) -> str | None:
-    """Return a message about the first role whose value is not a list of texts, or None if there is none."""
+    """Return a message about the first of the roles whose value is not a list of texts, or None if all are."""
     for role in roles:
         if role not in row:
             continue
@@ -33,12 +33,13 @@ def no_texts(row: Row, *roles: str) -> str | None:
 
 
 def is_whole(value: Any) -> bool:
-    """Return whether a value is an integer. A bool does not count, although it is an int in Python."""
+    """Return whether a value is an integer and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def alike(value: Any, labels: tuple[str, ...]) -> str:
-    """Return a hint such as ` (is 'NOUN' meant?)` if a value differs from a label only in case, spaces or encoding.
+    """Return a hint such as ` (is 'NOUN' meant?)` at a label that differs from the value only in case, spaces or
+    encoding.
 
     The result is empty if there is no such label.
     """
@@ -52,7 +53,7 @@ def alike(value: Any, labels: tuple[str, ...]) -> str:
 
 
 def shortened(labels: tuple[str, ...]) -> str:
-    """Return a phrase that lists the labels, at most 40 of them."""
+    """Return a phrase that lists at most 40 of the labels."""
     return ", ".join(labels[:40]) + (f", ... {len(labels)} in all" if len(labels) > 40 else "")
 
 
@@ -60,7 +61,7 @@ def check_labels(name: str, labels: tuple[str, ...]) -> None:
     """Refuse a label set with fewer than two labels or a repeated label.
 
     Raises:
-        UserError: the label set has fewer than two labels, or a label is repeated.
+        UserError: the label set is refused.
     """
     twice = [label for place, label in enumerate(labels) if label in labels[:place]]
     if len(labels) < 2 or twice:

@@ -17,8 +17,8 @@ from adaptx.specs.text import Generate
 class Tagging:
     """One tag per word. Roles: `tokens` (words) and `tags`, two lists of equal length.
 
-    `labels` are the names of the tags. A word's tag is predicted at its first sub-word. Sentences longer than the
-    model's input are split, and their predictions joined again.
+    `labels` are the names of the tags. A word's tag is predicted at its first sub-word. A sentence that is longer than
+    the model's input is read in parts.
     """
 
     labels: tuple[Word, ...]
@@ -44,7 +44,7 @@ class Tagging:
 
     @property
     def default_metrics(self) -> tuple[str, ...]:
-        """Names of the usual metrics: entity F1 and accuracy if tags mark spans, and otherwise only accuracy."""
+        """Entity F1 and accuracy if tags mark spans, and otherwise only accuracy."""
         return ("entity_f1", "token_accuracy") if marks_spans(self.labels) else ("token_accuracy",)
 
     def roles_in(self, use: str, passages: bool) -> Roles:  # noqa: ARG002
