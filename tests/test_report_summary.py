@@ -51,7 +51,8 @@ def test_without_a_declaration_each_task_is_answered_and_nothing_is_exploratory(
     (answer,) = found.answers
     assert answer.lead.startswith("nli: use lora-r4 · Sequential · snli. Its zero-shot average is 68.3%, and it took ")
     assert "the one variant gains" in answer.details
-    assert not answer.details.startswith("nli")
+    assert answer.details.startswith("On the zero-shot average, ")
+    assert found.seeds == ""
     assert found.exploratory == ()
     # Three seeds of a baseline (22 seconds), an intermediate training (22) and a target training after it (24).
     assert found.cost == "9 trainings, 3 minutes in all, on cpu (2 threads)"
@@ -93,7 +94,13 @@ def test_a_declared_average_is_the_answer_and_the_other_average_is_exploratory(t
     assert "zero-shot average" in answer.details
     assert "source languages" not in answer.lead + answer.details
     assert "source languages (en)" in other.lead + other.details
-    assert "exploratory" in other.lead + other.details
+
+
+def test_few_seeds_are_told_once_for_all_tasks(tmp_path: Path) -> None:
+    found = summary(*stored(tmp_path, seeds=2))
+    assert found.seeds.startswith("Each variant was trained with 2 seeds, so this compares these trained models")
+    assert found.seeds not in found.answers[0].details
+    assert found.answers[0].lead.startswith("nli: of these trained models, use lora-r4")
 
 
 @pytest.mark.parametrize(("seeds", "limit"), [(1, None), (3, None), (3, 100)])

@@ -12,22 +12,38 @@ MOST_NAMED = 3
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
+    """Return the task's name with its verdicts (`told_verdicts`), and a sentence if there are too few seeds.
+
+    It says "variants" if every gain's interval includes the variation between seeds, else "trained variants".
+    """
+    compared = answering(task, gains)
+    said = told_verdicts(task, gains)
+    exploratory = " (exploratory)" if {gain.standing for gain in compared} == {"exploratory"} else ""
+    few = few_seeds(compared)
+    return f"{task.name}{exploratory}: {said[:1].lower()}{said[1:]}{f' {few}' if few else ''}"
+
+
+def answering(task: Task, gains: Sequence[Gain]) -> list[Gain]:
+    """Return the tested gains of a task's first metric in the zero-shot average and in the source languages."""
+    tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
+    return [gain for gain in tested if gain.quantity in (ZERO_SHOT, SOURCE)]
+
+
+def told_verdicts(task: Task, gains: Sequence[Gain]) -> str:
     """Return sentences with the largest gain and the verdict counts (gain, loss, undecided) after Holm's correction.
 
-    The answer is about the zero-shot average and, if the task has source languages, the average over these. It says
-    "variants" if every gain's interval includes the variation between seeds, else "trained variants".
+    They are about the zero-shot average and, if the task has source languages, the average over these.
     """
-    tested = [g for g in gains if (g.task, g.metric) == (task.name, task.metrics[0]) and g.holm_p is not None]
-    zero_shot, source = ([g for g in tested if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
-    if not zero_shot and not source:
-        return f"{task.name}: no variant here can be compared with a matched baseline."
-    said = [f"on the zero-shot average, {_told(zero_shot)}"] if zero_shot else []
+    compared = answering(task, gains)
+    zero_shot, source = ([g for g in compared if g.quantity == quantity] for quantity in (ZERO_SHOT, SOURCE))
+    if not compared:
+        return "No variant here can be compared with a matched baseline."
+    said = [f"On the zero-shot average, {_told(zero_shot)}"] if zero_shot else []
     if source:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
         where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
-        said.append(f"{'On' if said else 'on'} the {where}, {_told(source)}")
-    exploratory = " (exploratory)" if {gain.standing for gain in (*zero_shot, *source)} == {"exploratory"} else ""
-    return f"{task.name}{exploratory}: {'. '.join(said)}.{_few_seeds([*zero_shot, *source])}"
+        said.append(f"On the {where}, {_told(source)}")
+    return f"{'. '.join(said)}."
 
 
 def verdict_counts(compared: Sequence[Gain]) -> str:
@@ -64,7 +80,7 @@ def _shown(gain: Gain, comparisons: int) -> str:
     )
 
 
-def _few_seeds(compared: Sequence[Gain]) -> str:
+def few_seeds(compared: Sequence[Gain]) -> str:
     """Return a sentence about the variants with fewer than three seeds, or an empty string if there are none."""
     few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
     if not few:
@@ -73,7 +89,7 @@ def _few_seeds(compared: Sequence[Gain]) -> str:
     seeds = "one seed" if counts == [1] else f"{' or '.join(map(str, counts))} seeds"
     who = "Each variant was" if len(few) == len({gain.variant for gain in compared}) else f"{len(few)} variants were"
     return (
-        f" {who} trained with {seeds}, so this compares these trained models and not the methods: with another seed, "
+        f"{who} trained with {seeds}, so this compares these trained models and not the methods: with another seed, "
         f"a gain may differ by several points. To cover that, train at least {LEAST_SEEDS} seeds of every variant and "
         "baseline."
     )

@@ -64,18 +64,22 @@ class VariantStyles:
 def variant_styles(measurements: Measurements) -> VariantStyles:
     """Return a style for every variant of a report.
 
-    Numbers follow the recipe's order. A variant measured on several tasks has one number. With more than seven
+    Numbers follow the recipe's order. A variant measured on several tasks has one number. Variants that differ in a
+    setting, such as the number of rows, have different colours if there are colours enough. With more than seven
     combinations of start and intermediate task, or eight methods, colours or shapes repeat, and the number decides.
     """
     by_label = {measured.variant: measured.factors for measured in measurements.measured}
     methods = list(dict.fromkeys(each.method for each in by_label.values()))
-    ways = [(each.start, each.intermediate) for each in by_label.values() if each.intermediate != UNTRAINED]
-    colours = {way: COLOURS[place % len(COLOURS)] for place, way in enumerate(dict.fromkeys(ways))}
+    after = {label: each for label, each in by_label.items() if each.intermediate != UNTRAINED}
+    ways = {label: (each.start, each.intermediate, label.removeprefix(each.label)) for label, each in after.items()}
+    if len(set(ways.values())) > len(COLOURS):
+        ways = {label: (start, intermediate, "") for label, (start, intermediate, _) in ways.items()}
+    places = list(dict.fromkeys(ways.values()))
     return VariantStyles(
         {
             label: VariantStyle(
                 number=number,
-                colour=colours.get((each.start, each.intermediate), BASELINE_COLOUR),
+                colour=COLOURS[places.index(ways[label]) % len(COLOURS)] if label in ways else BASELINE_COLOUR,
                 shape=SHAPES[methods.index(each.method) % len(SHAPES)],
             )
             for number, (label, each) in enumerate(by_label.items(), start=1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adaptx.report.advice import advice, training_seconds
-from adaptx.report.answer import answer
+from adaptx.report.answer import answer, answering, few_seeds, told_verdicts
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.contrast_tables import contrast_answer
 from adaptx.report.gain import ZERO_SHOT, Gain
@@ -32,12 +32,13 @@ class PageSummary:
     """The sentences at the top of a report.
 
     answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone, and
-    `exploratory` has the answers by all others. cost: what all trainings of the report took. uncovered: the choices
-    that no interval covers.
+    `exploratory` has the answers by all others. seeds: a sentence if there are too few seeds, else empty. cost: what
+    all trainings of the report took. uncovered: the choices that no interval covers.
     """
 
     answers: tuple[Answer, ...]
     exploratory: tuple[Answer, ...]
+    seeds: str = ""
     cost: str
     uncovered: tuple[str, ...]
 
@@ -45,9 +46,7 @@ class PageSummary:
 def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -> Answer:
     """Return what to do on a task, with the numbers of gains and losses."""
     lead = advice(task, gains, training_seconds(measurements, task))
-    details = answer(task, gains)
-    # The lead names the task already.
-    return Answer(lead, details.removeprefix(f"{task.name}: ")) if lead else Answer(details)
+    return Answer(lead, told_verdicts(task, gains)) if lead else Answer(answer(task, gains))
 
 
 def summarise(
@@ -58,13 +57,14 @@ def summarise(
         return PageSummary(answers=(Answer(SMOKE),), exploratory=(), cost=_cost(measurements), uncovered=())
     primary = recipe.primary_comparisons
     is_average = primary not in (None, "contrasts")
-    answering = [gain for gain in gains if not is_average or gain.quantity == primary]
-    of_tasks = _of_tasks(measurements, answering)
+    chosen = [gain for gain in gains if not is_average or gain.quantity == primary]
+    of_tasks = _of_tasks(measurements, chosen)
     of_contrasts = tuple(Answer(said) for said in contrast_answer(contrasts))
     others = [gain for gain in gains if gain.quantity != primary] if is_average else []
     return PageSummary(
         answers=of_contrasts if primary == "contrasts" else of_tasks,
         exploratory=of_tasks if primary == "contrasts" else (*of_contrasts, *_of_tasks(measurements, others)),
+        seeds=few_seeds([gain for task in measurements.tasks for gain in answering(task, gains)]),
         cost=_cost(measurements),
         uncovered=uncovered(recipe, gains),
     )
