@@ -103,9 +103,7 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
         "pareto.nli.png",
         "pareto.tatoeba.png",
         "gain_heatmap.nli.png",
-        "quality_cost.nli.png",
         "gain_heatmap.tatoeba.png",
-        "quality_cost.tatoeba.png",
     }
     assert all(file.stat().st_size > 0 for file in report.files)
     page = report.html.read_text()

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptx.report.analysis_plots import class_bars
 from adaptx.report.answer import answer
 from adaptx.report.breakdown import FAMILY, breakdown_tables, class_gains
 from adaptx.report.comparisons import comparison_table
@@ -14,7 +13,10 @@ from adaptx.report.gap_tables import gap_tables
 from adaptx.report.gaps import gaps
 from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
 from adaptx.report.measured import Measurements
+from adaptx.report.pairwise import pair_differences, scored_alike
+from adaptx.report.pairwise_table import pairwise_table
 from adaptx.report.pareto_plot import pareto_plot
+from adaptx.report.plots_classes import class_points
 from adaptx.report.redrawn import Redrawn, redraw
 from adaptx.report.scaling import Series, compute_series, size_series
 from adaptx.report.scaling_plot import scaling_curves
@@ -42,13 +44,15 @@ class ReportPart:
 class Analysis:
     """The analysis of one task. A part without results is empty, and `bool(part)` is False.
 
-    answer: sentences about gains and losses. comparisons: significance tests of the gains. gaps: generalisation
-    gaps. classes: gains by class of languages. scaling: gain against model size and compute. worth: score against cost.
+    answer: sentences about gains and losses. comparisons: significance tests of the gains. gaps: generalisation gaps.
+    pairs: every variant against every other. classes: gains by class of languages. scaling: gain against model size
+    and compute. worth: score against cost.
     """
 
     answer: str
     comparisons: ReportPart
     gaps: ReportPart
+    pairs: ReportPart
     classes: ReportPart
     scaling: ReportPart
     worth: ReportPart
@@ -77,8 +81,9 @@ def analyse(
         answer=answer(task, gains),
         comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
         gaps=ReportPart(tables=tuple(gap_tables(task, *gaps(task, gains, redrawn)))),
-        classes=_classes(task, measurements, gains, _figure(out, "families")),
-        scaling=_scaling(task, gains, redrawn, out),
+        pairs=_pairs(task, gains, redrawn, styles),
+        classes=_classes(task, measurements, gains, styles, _figure(out, "families")),
+        scaling=_scaling(task, gains, redrawn, styles, out),
         worth=_worth(task, gains, redrawn, styles, _figure(out, "pareto")),
     )
 
@@ -88,10 +93,28 @@ def _figure(out: Path, kind: str) -> Path:
     return out.with_name(f"{kind}.{out.name}.png")
 
 
-def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file: Path) -> ReportPart:
+def _pairs(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles) -> ReportPart:
+    """Compare all variants that are scored on the same rows, in the zero-shot languages that all of them share."""
+    wanted = (task.name, task.metrics[0], ZERO_SHOT)
+    averages = [gain for gain in gains if (gain.task, gain.metric, gain.quantity) == wanted]
+    languages = [
+        language
+        for language in (averages[0].languages if averages else ())
+        if all(language in each.languages for each in averages)
+    ]
+    if not languages:
+        return ReportPart()
+    variants = scored_alike(redrawn, languages)
+    table = pairwise_table(task, variants, pair_differences(variants), languages, styles)
+    return ReportPart(tables=(table,) if table else ())
+
+
+def _classes(
+    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, file: Path
+) -> ReportPart:
     tables = breakdown_tables(task, gains)
     regression = language_regression(measurements, task, gains)
-    figure = class_bars(task.name, FAMILY, class_gains(task, gains, FAMILY), file)
+    figure = class_points(task.name, FAMILY, class_gains(task, gains, FAMILY), styles, file)
     sentences: tuple[str, ...] = ()
     if regression is not None:
         tables.append(language_effects_table(task, regression))
@@ -99,9 +122,9 @@ def _classes(task: Task, measurements: Measurements, gains: Sequence[Gain], file
     return ReportPart(sentences, tuple(tables), (figure,) if figure else ())
 
 
-def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, out: Path) -> ReportPart:
+def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles, out: Path) -> ReportPart:
     parts = [
-        _scaling_part(task, size, series, _figure(out, kind))
+        _scaling_part(task, size, series, styles, _figure(out, kind))
         for size, kind, series in (
             (PARAMETERS, "scaling", size_series(task, gains, redrawn)),
             (OPERATIONS, "compute", compute_series(task, gains, redrawn)),
@@ -115,8 +138,8 @@ def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, out: Path) -> 
     )
 
 
-def _scaling_part(task: Task, size: str, series: Sequence[Series], file: Path) -> ReportPart:
-    figure = scaling_curves(task.name, size, series, file)
+def _scaling_part(task: Task, size: str, series: Sequence[Series], styles: VariantStyles, file: Path) -> ReportPart:
+    figure = scaling_curves(task.name, size, series, styles, file)
     table = scaling_table(task, series, size)
     return ReportPart(tuple(scaling_sentences(task, series, size)), (table,), (figure,) if figure else ())
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from adaptx.planning.zero_shot import equal_weights
 from adaptx.report.cells import NOTHING, gain_text, mebibytes, percent, seconds, throughput, watt_hours
+from adaptx.report.cost_per_point import cost_text
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import (
     Variant,
@@ -109,11 +110,13 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
 def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
     """Return a table of score and cost, with each variant's chance of being on the Pareto front."""
     metered = any(each.energy_joules is not None for each in found)
+    flops = {each.gain.variant: each.flops for each in found}
     columns = (
         Column("variant", True),
         Column("score, %\n[95%]"),
         Column("gain, points\n[95%]"),
         Column("10¹²\noperations"),
+        Column("10¹² operations\nper point\ngained [95%]"),
         Column("seconds on\nthis machine"),
         Column("peak memory,\nMiB"),
         Column("examples\nper second"),
@@ -128,6 +131,7 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
             TableCell(f"{percent(each.score)} [{percent(each.low)}, {percent(each.high)}]"),
             TableCell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
             TableCell(throughput(None if each.flops is None else each.flops / 1e12)),
+            TableCell(cost_text(each.gain, flops, 1e12)),
             TableCell(seconds(each.seconds)),
             TableCell(mebibytes(each.peak_memory_bytes)),
             TableCell(throughput(each.examples_per_second)),
@@ -152,7 +156,8 @@ def _caption(found: Sequence[ScoreAndCost], metered: bool) -> str:
         "with fewer operations. Front, probability: the share of redraws in which that is so. Most often beaten by: "
         "the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals cover "
         f"{covers}. Operations are counted, per token read in training: 4 per parameter of the layers, and 2 more per "
-        "trainable parameter. Seconds include everything else that the machine did."
+        "trainable parameter. Per point gained: the operations beyond those of the baseline, divided by the gain; "
+        "for an undecided gain, at least this many. Seconds include everything else that the machine did."
         + (" Energy: of all trainings on the variant's path, as measured by the device." if metered else "")
     )
 

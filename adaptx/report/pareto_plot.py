@@ -1,4 +1,4 @@
-"""Figure of score against cost: counted operations with the Pareto front, and seconds."""
+"""Figure of score against cost: counted operations with the Pareto front, seconds, and peak memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,17 +12,20 @@ from adaptx.specs import Task
 
 WIDE = 20
 """A cost axis is logarithmic if the largest cost is more than this many times the smallest."""
-OPERATIONS = "10¹² operations, all stages"
+OPERATIONS = "10¹² operations"
 
 
 def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles, file: Path) -> Path | None:
-    """Draw score against operations, with the Pareto front, and against seconds, both of all stages.
+    """Draw score against operations, with the Pareto front, against seconds and against peak memory, all of all stages.
 
-    Return None if neither is known for at least two variants.
+    Return None if none of them is known for at least two variants.
     """
     costs = {
         OPERATIONS: [(each.flops / 1e12, each) for each in found if each.flops is not None],
-        "seconds on this machine, all stages": [(each.seconds, each) for each in found if each.seconds is not None],
+        "seconds on this machine": [(each.seconds, each) for each in found if each.seconds is not None],
+        "peak memory, MiB": [
+            (each.peak_memory_bytes / 2**20, each) for each in found if each.peak_memory_bytes is not None
+        ],
     }
     costs = {name: points for name, points in costs.items() if len(points) > 1}
     if not costs:
@@ -46,7 +49,7 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
     put_title(
         figure,
         f"{task.name}: score against cost",
-        "bars: 95% intervals; step line: the Pareto front; left is cheaper, up is better; hollow: gain undecided",
+        "costs of all stages; bars: 95% intervals; grey line: the Pareto front; left is cheaper; hollow: undecided",
     )
     # Last, because the free places for the numbers depend on the final layout.
     for axes, points in zip(panels, costs.values(), strict=True):

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from adaptx.report.styles import VariantStyles
+from adaptx.report.styles import VariantStyle, VariantStyles
 
 DOTS_PER_INCH = 160
 WIDTH_INCHES = 10.0
@@ -101,11 +101,15 @@ def _is_free(
 
 def put_key(figure: Any, labels: Sequence[str], styles: VariantStyles) -> None:
     """Put a key of numbered variants below the panels, in the order of their numbers."""
+    ordered = styles.in_order(labels)
+    put_names(figure, [styles.name(label) for label in ordered], [styles[label] for label in ordered])
+
+
+def put_names(figure: Any, names: Sequence[str], styles: Sequence[VariantStyle]) -> None:
+    """Put a key below the panels: each name with its mark."""
     from matplotlib.lines import Line2D
 
-    ordered = styles.in_order(labels)
-    handles = [Line2D([], [], markersize=7, **styles[label].mark()) for label in ordered]
-    names = [styles.name(label) for label in ordered]
+    handles = [Line2D([], [], markersize=7, **style.mark()) for style in styles]
     figure.legend(handles, names, loc="outside lower left", ncols=key_columns(names), fontsize=9, handletextpad=0.3,
                   frameon=False)  # fmt: skip
 

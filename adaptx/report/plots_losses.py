@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from adaptx.report.plots import CATEGORIES, INK, PALE, make_figure, put_title, save
+from adaptx.report.plots import INK, PALE, make_figure, put_title, save
+from adaptx.report.styles import COLOURS
 from adaptx.store.records import TrainResult
 
 MOST_CURVES = 24
@@ -30,7 +31,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
         axes.plot(steps, losses, color="#b9cfe0", linewidth=0.8)
         width = max(1, len(losses) // 20)
         smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
-        axes.plot(steps[width - 1 :], smooth, color=CATEGORIES[0], linewidth=1.6)
+        axes.plot(steps[width - 1 :], smooth, color=COLOURS[0], linewidth=1.6)
         axes.set_title(name, fontsize=8, fontweight="normal", loc="left")
         axes.tick_params(labelsize=8)
         axes.set_ylim(bottom=0)
@@ -62,7 +63,7 @@ def development_curves(results: Mapping[str, Sequence[TrainResult]], file: Path)
     for axes, (name, seeds) in zip(panels, drawn.items(), strict=False):
         for each in seeds:
             curve = {point.step: 100 * point.score for point in each.development}
-            axes.plot(list(curve), list(curve.values()), color=CATEGORIES[0], linewidth=1, alpha=0.7)
+            axes.plot(list(curve), list(curve.values()), color=COLOURS[0], linewidth=1, alpha=0.7)
             if each.selected_step in curve:
                 axes.plot(each.selected_step, curve[each.selected_step], "o", color=INK, markersize=4, zorder=3)
         axes.set_title(name, fontsize=8, fontweight="normal", loc="left")

@@ -24,7 +24,6 @@ from adaptx.report.latex import latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.report.mixing_plots import mixing_heatmap
-from adaptx.report.plots_cost import quality_cost
 from adaptx.report.plots_forest import forest_plots
 from adaptx.report.plots_heatmap import gain_heatmap
 from adaptx.report.plots_languages import language_scatter
@@ -123,9 +122,8 @@ class Section:
     """The page's section on one task.
 
     answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. heatmap,
-    scatter, by_rows, quality: PNG files of gains by language, of scores against the baseline's by language, of gain
-    against target rows, and of quality against cost; None if there is nothing to draw. mixing: heat maps of the weights
-    of fused variants.
+    scatter, by_rows: PNG files of gains by language, of scores against the baseline's by language, and of gain against
+    target rows; None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
     """
 
     task: Task
@@ -139,12 +137,11 @@ class Section:
     heatmap: Path | None
     scatter: Path | None
     by_rows: Path | None
-    quality: Path | None
     mixing: tuple[Path, ...]
 
     @property
     def figures(self) -> tuple[Path | None, ...]:
-        return (self.heatmap, self.scatter, self.by_rows, self.quality, *self.analysis.figures, *self.mixing)
+        return (self.heatmap, self.scatter, self.by_rows, *self.analysis.figures, *self.mixing)
 
     @property
     def paper_tables(self) -> tuple[Table, ...]:
@@ -312,7 +309,6 @@ def _section(
         heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
         scatter=language_scatter(task, gains, styles, out / f"languages.{name}.png"),
         by_rows=gain_by_rows(task, measurements, gains, styles, out / f"target_rows.{name}.png"),
-        quality=quality_cost(measurements, gains, task.name, metric, styles, out / f"quality_cost.{name}.png"),
         mixing=tuple(
             mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
         ),
@@ -335,7 +331,7 @@ def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
 def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
     """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages."""
     analysis = section.analysis
-    parts = (analysis.comparisons, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
+    parts = (analysis.comparisons, analysis.pairs, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
     analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
     return [f"**{analysis.answer}**", *_scores(section, gains), *analysed, section.cost, section.languages]
 

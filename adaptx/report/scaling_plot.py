@@ -6,25 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from adaptx.report.analysis_plots import legend
 from adaptx.report.cells import shortened
-from adaptx.report.plots import CATEGORIES, INK, make_figure, put_title, save
+from adaptx.report.plots import INK, PALE, key_columns, make_figure, number_points, put_names, put_title, save
 from adaptx.report.scaling import Series
+from adaptx.report.styles import VariantStyles
 
 LEAST_APART = 0.06
 """Minimum distance between two ticks on a logarithmic axis, as a share of the axis, so that labels do not overlap."""
-SHAPES = "os^Dv<>P"
+MOST_SERIES = 8
+"""Maximum number of series in a figure."""
 
 
-def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -> Path | None:
+def scaling_curves(task: str, size: str, series: Sequence[Series], styles: VariantStyles, file: Path) -> Path | None:
     """Draw gain against size, with a line and its band for each series that has one. Return None without a series."""
-    drawn = [each for each in series if not each.is_common][: len(CATEGORIES)]
+    drawn = [each for each in series if not each.is_common][:MOST_SERIES]
     if not drawn:
         return None
-    figure, (axes,) = make_figure(4.8 + 0.2 * len(drawn))
+    names = [each.name for each in drawn]
+    figure, (axes,) = make_figure(4.8 + 0.2 * -(-len(drawn) // key_columns(names)))
     ends: list[float] = []
-    for place, each in enumerate(drawn):
-        ends += _draw(axes, each, CATEGORIES[place], SHAPES[place % len(SHAPES)])
+    for each in drawn:
+        ends += _draw(axes, each, styles)
     room = 0.25 * max(1.0, max(ends) - min(ends))
     # With few sizes the band is so wide that it would squeeze the points together, so the points set the axis.
     axes.set_ylim(min(ends) - room, max(ends) + room)
@@ -33,23 +35,27 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], file: Path) -
     axes.axhline(0, color=INK, linewidth=1)
     axes.set_xlabel(size)
     axes.set_ylabel("gain, percentage points")
-    axes.grid(color="#e6e6e6", linewidth=0.8)
+    axes.grid(color=PALE, linewidth=0.8)
     axes.set_axisbelow(True)
-    legend(figure, *axes.get_legend_handles_labels())
+    put_names(figure, names, [styles[each.points[0].gain.variant] for each in drawn])
     put_title(
         figure,
         f"{task}: gain against {size}",
-        "small dots: seeds; bars: 95% intervals; lines with 95% bands: from three sizes over half a decade on",
+        "small dots: seeds; bars: 95% intervals; lines and bands: three sizes over half a decade; hollow: undecided",
     )
+    # Last, because the free places for the numbers depend on the final layout.
+    points = {each.gain.variant: (each.size, 100 * each.draws.mean) for one in drawn for each in one.points}
+    number_points(axes, points, styles.numbers)
     return save(figure, file)
 
 
-def _draw(axes: Any, series: Series, colour: str, shape: str) -> list[float]:
+def _draw(axes: Any, series: Series, styles: VariantStyles) -> list[float]:
     """Draw one series. Return the heights that have to be visible, in points."""
-    heights = [100 * point.draws.mean for point in series.points]
-    axes.plot(series.sizes, heights, shape, color=colour, label=series.name, zorder=3)
-    ends = list(heights)
+    ends = [100 * point.draws.mean for point in series.points]
+    colour = styles[series.points[0].gain.variant].colour
     for point in series.points:
+        style = styles[point.gain.variant]
+        axes.plot(point.size, 100 * point.draws.mean, markersize=7, zorder=3, **style.mark(point.gain.sign == 0))
         seeds = [100 * float(gain) for gain in point.draws.by_seed_S]
         ends += seeds
         if len(seeds) > 1:

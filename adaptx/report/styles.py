@@ -65,14 +65,16 @@ def variant_styles(measurements: Measurements) -> VariantStyles:
     """Return a style for every variant of a report.
 
     Numbers follow the recipe's order. A variant measured on several tasks has one number. Variants that differ in a
-    setting, such as the number of rows, have different colours if there are colours enough. With more than seven
-    combinations of start and intermediate task, or eight methods, colours or shapes repeat, and the number decides.
+    setting, such as the number of rows, have different colours if they are of one checkpoint and there are colours
+    enough. With more than seven combinations of start and intermediate task, or eight methods, colours or shapes
+    repeat, and the number decides.
     """
     by_label = {measured.variant: measured.factors for measured in measurements.measured}
     methods = list(dict.fromkeys(each.method for each in by_label.values()))
     after = {label: each for label, each in by_label.items() if each.intermediate != UNTRAINED}
     ways = {label: (each.start, each.intermediate, label.removeprefix(each.label)) for label, each in after.items()}
-    if len(set(ways.values())) > len(COLOURS):
+    several = len({each.model for each in by_label.values()}) > 1
+    if several or len(set(ways.values())) > len(COLOURS):
         ways = {label: (start, intermediate, "") for label, (start, intermediate, _) in ways.items()}
     places = list(dict.fromkeys(ways.values()))
     return VariantStyles(

@@ -1,0 +1,51 @@
+"""What a gain of one point costs: the operations beyond those of the baseline, divided by the gain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from adaptx.report.cells import NOTHING, throughput
+from adaptx.report.gain import Gain
+
+
+@dataclass(frozen=True)
+class CostPerPoint:
+    """The extra cost of one percentage point.
+
+    value: None if the gain is not above zero. low, high: its 95% interval. `high` is None if the gain may be zero,
+    so that no cost is too large; `low` is None too if even the upper end of the gain is not above zero.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def cost_per_point(gain: Gain, extra: float) -> CostPerPoint:
+    """Return the cost of one point of a gain. extra: the cost of the variant minus the cost of its baseline.
+
+    The cost is counted and does not vary, so its interval is that of the gain, inverted.
+    """
+
+    def per_point(share: float | None) -> float | None:
+        return extra / (100 * share) if share is not None and share > 0 else None
+
+    return CostPerPoint(per_point(gain.gain), per_point(gain.high), per_point(gain.low))
+
+
+def cost_text(gain: Gain, costs: Mapping[str, float | None], unit: float = 1.0) -> str:
+    """Return a cell such as `1.2 [0.8, 2.6]`, `at least 0.8` if the gain is undecided, `no gain` or `no extra cost`.
+
+    costs: the cost of each variant by its label. unit: the cost is divided by this, for example 1e12.
+    """
+    own = costs.get(gain.variant)
+    theirs = costs.get(gain.baseline) if gain.baseline is not None else None
+    if gain.gain is None or gain.low is None or own is None or theirs is None:
+        return NOTHING
+    if own <= theirs:
+        return "no extra cost"
+    found = cost_per_point(gain, (own - theirs) / unit)
+    if found.low is None or gain.sign < 0:
+        return "no gain"
+    if gain.sign == 0 or found.high is None or found.value is None:
+        return f"at least {throughput(found.low)}"
+    return f"{throughput(found.value)} [{throughput(found.low)}, {throughput(found.high)}]"
