@@ -3,6 +3,7 @@
 Run as a program (`PYTHONPATH=tests python -m support.matrix`), it writes docs/support.md.
 """
 
+import functools
 import itertools
 import os
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from adaptx.catalog import COPA, LAREQA, MNLI, NTREX_MLM, RTE, SIB200, SQUAD, UDPOS
 from adaptx.catalog.reading import FRAMING
+from adaptx.planning import support_methods
 from adaptx.planning.support import refusal
 from adaptx.specs import (
     Attention,
@@ -95,7 +97,7 @@ class Cell:
 
     def train(self, model: ModelSpec) -> Train:
         """Return a short training that starts from short intermediate ones."""
-        task, method = few(FORMATS[self.format]), METHODS[self.method]
+        task, method = short(self.format), METHODS[self.method]
         return training(model, task, method, self._start(model, method))
 
     def evaluate(self, model: ModelSpec) -> Evaluate:
@@ -104,27 +106,36 @@ class Cell:
         return Evaluate(train, task, task.evaluation[0].language)
 
     def _start(self, model: ModelSpec, method: Method) -> Start:
-        def earlier(trained: Method) -> tuple[Train, Train]:
-            first, second = (training(model, few(task), trained, Pretrained()) for task in (SIB200, RTE))
-            return first, second
-
         match self.start:
             case "Sequential":
-                return Sequential(earlier(method)[0])
+                return Sequential(earlier(model, method)[0])
             case "Sequential after another method":
-                return Sequential(earlier(ANOTHER[method])[0])
+                return Sequential(earlier(model, ANOTHER[method])[0])
             case "Stack":
-                return Stack(earlier(method))
+                return Stack(earlier(model, method))
             case "Stack on another method":
-                return Stack(earlier(ANOTHER[method]))
+                return Stack(earlier(model, ANOTHER[method]))
             case "Fuse by attention":
-                return Fuse(earlier(method), Attention())
+                return Fuse(earlier(model, method), Attention())
             case "Fuse by a gate":
-                return Fuse(earlier(method), Gate())
+                return Fuse(earlier(model, method), Gate())
             case "Merged":
-                return Merged(Merge(earlier(method), Linear(), NoHead()))
+                return Merged(Merge(earlier(model, method), Linear(), NoHead()))
             case _:
                 return Pretrained()
+
+
+@functools.cache
+def earlier(model: ModelSpec, method: Method) -> tuple[Train, Train]:
+    """Return the two intermediate trainings from which others start."""
+    first, second = (training(model, few(task), method, Pretrained()) for task in (SIB200, RTE))
+    return first, second
+
+
+@functools.cache
+def short(task_format: str) -> Task:
+    """Return the task of a format, with few sets."""
+    return few(FORMATS[task_format])
 
 
 def training(model: ModelSpec, task: Task, method: Method, start: Start) -> Train:
@@ -156,6 +167,13 @@ def cells() -> list[Cell]:
 
 def refused() -> dict[Cell, str]:
     """Return each refused combination with planning's reason, without the names of checkpoints."""
+    return _refused(support_methods.has_package("adapters"))
+
+
+@functools.cache
+def _refused(has_adapters: bool) -> dict[Cell, str]:
+    """Return what planning refuses with or without the adapters library."""
+    assert has_adapters == support_methods.has_package("adapters")
     found: dict[Cell, str] = {}
     for cell in cells():
         train = cell.train(planned(cell.architecture))
@@ -167,7 +185,12 @@ def refused() -> dict[Cell, str]:
 
 def chosen() -> list[Cell]:
     """Return a few combinations that contain every possible pair of names: each one adds the most new pairs."""
-    without = refused()
+    return _chosen(support_methods.has_package("adapters"))
+
+
+@functools.cache
+def _chosen(has_adapters: bool) -> list[Cell]:
+    without = _refused(has_adapters)
     left = [cell for cell in cells() if cell not in without]
     missing = set().union(*(cell.pairs for cell in left))
     found: list[Cell] = []
@@ -178,6 +201,7 @@ def chosen() -> list[Cell]:
     return found
 
 
+@functools.cache
 def planned(architecture: str) -> ModelSpec:
     """Return a checkpoint of which planning knows only the architecture."""
     family = architecture_of(architecture).family
