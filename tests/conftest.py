@@ -3,8 +3,10 @@
 import gc
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
 from support import needs, tiny
 
@@ -19,6 +21,23 @@ settings.load_profile("shared machine")
 def world(tmp_path_factory: pytest.TempPathFactory) -> tiny.World:
     """Tiny models, their tokenizers and rows."""
     return tiny.make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables with nothing in them, made once for all processes of xdist: making them takes seconds, copying
+    them none.
+    """
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    file, whole = folder / "making.db", folder / "mlflow.db"
+    with FileLock(folder / "mlflow.lock"):
+        if not whole.exists():
+            from mlflow import MlflowClient
+
+            MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
+            file.rename(whole)
+    return whole
 
 
 @pytest.fixture(scope="module", autouse=True)

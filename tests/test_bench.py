@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from support import tiny
 from typer.testing import CliRunner
 
 from adaptx.cli.app import app
@@ -122,13 +123,13 @@ def test_the_first_step_is_not_measured() -> None:
         measurement.measure(cell(), warmup=0)
 
 
-def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monkeypatch) -> None:
+def test_the_command_writes_a_table_plots_and_mlflow_runs(folder, tmp_path, monkeypatch, empty_database) -> None:
     from mlflow import MlflowClient
 
     found = iter([MEASURED, OUT_OF_MEMORY])
     monkeypatch.setattr(benches, "run_alone", lambda *_: next(found))
     monkeypatch.setattr(device, "look_at", lambda *_: device.Device(None, 2**40, 0, {"bf16": 2e9}))
-    store, to = tmp_path / "store", tmp_path / "out"
+    store, to = tiny.new_store(tmp_path / "store", empty_database), tmp_path / "out"
     result = CliRunner().invoke(
         app,
         ["bench", str(folder), "--method", "lora,full", "--batch-size", "2", "--sequence-length", "16", "--device",

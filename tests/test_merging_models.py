@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import pytest
 import torch
@@ -368,11 +369,11 @@ def test_the_report_counts_all_that_a_merge_rests_on(done):
     assert len({one.variant for one in measured.values()}) == len(measured)
 
 
-def test_merges_are_recorded_once_in_mlflow(done, tmp_path):
+def test_merges_are_recorded_once_in_mlflow(done, tmp_path, empty_database):
     _, plan, shop = done
     from mlflow import MlflowClient
 
-    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    uri = f"sqlite:///{shutil.copyfile(empty_database, tmp_path / 'mlflow.db')}"
     client = MlflowClient(tracking_uri=uri)
     told = []
     for _ in range(2):

@@ -295,12 +295,13 @@ def build(world: str = "") -> Recipe:
 
 
 @pytest.fixture(scope="module")
-def from_the_command_line(world, tmp_path_factory):
+def from_the_command_line(world, tmp_path_factory, empty_database):
     """(store, what the run said): one of two trainings has no place for its saved state, and fails."""
     from adaptx.planning.recipe_file import load_recipe
 
     folder = tmp_path_factory.mktemp("cli")
     (folder / "recipe.py").write_text(RECIPE)
+    tiny.new_store(folder / "store", empty_database)
     common = ("--store", folder / "store", "--data", world.folder, "--set", f"world={world.folder}")
     recipe = load_recipe(folder / "recipe.py", {"world": str(world.folder)})
     plan, shop = tiny.workshop(world, folder / "store", recipe.evaluations)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from support import needs
+from support import needs, tiny
 from support.native import measure_native
 from torch import nn
 from typer.testing import CliRunner
@@ -230,13 +230,13 @@ def test_the_commands_name_what_is_quantised(tmp_path, monkeypatch) -> None:
     assert plain["peak_memory_bytes"] == int(rows[2]["peak_memory_bytes"])
 
 
-def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch) -> None:
+def test_a_bench_records_what_is_quantised(tmp_path, monkeypatch, empty_database) -> None:
     from mlflow import MlflowClient
 
     monkeypatch.setattr(support_methods, "has_package", lambda _: True)
     monkeypatch.setattr(benches, "run_alone", lambda *_: MEASURED)
     monkeypatch.setattr(device, "look_at", lambda *_: device.Device(None, 2**40, 0, {"bf16": 2e9}))
-    store = tmp_path / "store"
+    store = tiny.new_store(tmp_path / "store", empty_database)
     result = run("bench", "e5-mini", "--method", "lora", "--quantised", "none,nf4", "--device", "cpu",
                  "--sequence-length", "16", "--store", str(store), "--out", str(tmp_path / "o"), "--json")  # fmt: skip
     assert result.exit_code == 0, result.output

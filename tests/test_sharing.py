@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import tiny
+from support import tiny, warm
 from test_damage import Notes
 
 from adaptx.execution import evaluate as evaluation_stage
@@ -42,17 +42,14 @@ def build(world: str = "", steps: int = 0, one: bool = False) -> Recipe:
 
 
 @contextmanager
-def first_run(world, folder: Path, steps: int, one: bool = False) -> Generator[tuple[subprocess.Popen[str], Any, Any]]:
+def first_run(world, folder: Path, steps: int, one: bool = False) -> Generator[tuple[warm.Command, Any, Any]]:
     """(process, plan, workshop) of a run that has come to its first saved state."""
     (folder / "recipe.py").write_text(RECIPE)
     settings = {"world": str(world.folder), "steps": str(steps), "one": str(one).lower()}
     plan, shop = tiny.workshop(world, folder / "store", load_recipe(folder / "recipe.py", settings).evaluations)
-    command = tiny.adaptx_command(
+    process = tiny.begin_adaptx(
         *("run", folder / "recipe.py", "--store", folder / "store", "--data", world.folder, "--device", "cpu"),
         *("--saved-state-seconds", 0.2, *(part for each in settings.items() for part in ("--set", "=".join(each)))),
-    )
-    process = subprocess.Popen(
-        command, env=tiny.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         until = time.monotonic() + 120
@@ -79,7 +76,8 @@ class Acting(Notes):
             self._act()
 
 
-def test_two_runs_share_the_work_and_both_end_well(world, tmp_path) -> None:
+def test_two_runs_share_the_work_and_both_end_well(world, tmp_path, empty_database) -> None:
+    tiny.new_store(tmp_path / "store", empty_database)
     with first_run(world, tmp_path, steps=250) as (process, plan, shop):
         notes = Notes()
         summary = run(plan, shop, notes)
@@ -95,8 +93,9 @@ def test_two_runs_share_the_work_and_both_end_well(world, tmp_path) -> None:
     assert listed(shop.store.root / "working") == listed(shop.store.root / "set-aside") == []
 
 
-def test_what_a_killed_run_was_at_is_taken_over(world, tmp_path) -> None:
-    with first_run(world, tmp_path, steps=400, one=True) as (process, plan, shop):
+def test_what_a_killed_run_was_at_is_taken_over(world, tmp_path, empty_database) -> None:
+    tiny.new_store(tmp_path / "store", empty_database)
+    with first_run(world, tmp_path, steps=200, one=True) as (process, plan, shop):
         notes = Acting("another run is working on this stage", process.kill)
         summary = run(plan, shop, notes)
     assert process.returncode == -signal.SIGKILL

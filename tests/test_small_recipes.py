@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from support import tiny
 
 from adaptx.cli.app import app
 
@@ -37,12 +38,12 @@ def test_the_questions_are_the_recipes(script) -> None:
     assert {question.name for question in script.QUESTIONS} >= set(questions.COUNTS)
 
 
-def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatch) -> None:
+def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatch, empty_database) -> None:
     (tmp_path / "recipes").mkdir()
     (tmp_path / "recipes" / "tiny.py").write_text(RECIPE)
     monkeypatch.setattr(script, "ROOT", tmp_path)
     monkeypatch.setattr(script, "RESULTS", tmp_path / "results")
-    store, model = tmp_path / "store", world.bert.hub_id
+    store, model = tiny.new_store(tmp_path / "store", empty_database), world.bert.hub_id
     folder = model if Path(model).is_dir() else str(world.folder / "models" / model)
     ran: list[tuple[str, ...]] = []
     in_a_process = script.adaptx

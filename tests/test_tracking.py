@@ -42,16 +42,6 @@ NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:3])
 RETRIEVAL = dataclasses.replace(TATOEBA, evaluation=TATOEBA.evaluation[:2])
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory) -> Path:
-    """MLflow's tables with nothing in them: making them takes seconds, copying them none."""
-    from mlflow import MlflowClient
-
-    file = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    MlflowClient(tracking_uri=f"sqlite:///{file}").search_experiments()
-    return file
-
-
 @pytest.fixture
 def model(tmp_path: Path) -> ModelSpec:
     return fake_model(tmp_path / "tiny-bert")

@@ -219,20 +219,22 @@ def test_interrupted_or_killed_its_workers_end_with_a_checkpoint(world, tmp_path
     working = store / "working" / plan.nodes[0].fingerprint[:16]
     lock = working.with_suffix(".lock")
     given = ("--data", world.folder, "--set", f"world={world.folder}", "--device", "cpu", "--saved-state-seconds", 2)
-    command = tiny.adaptx_command("run", recipe, "--store", store, *given, "--workers", 2)
+    command = ("run", recipe, "--store", store, *given, "--workers", 2)
 
     def last_step() -> int:
         return torch.load(working / FILE, weights_only=True)["step"]
 
-    stopped = stop_at(command, working / FILE, 0, lambda process: process.terminate())
-    assert stopped.returncode == 130, stopped.said
-    assert "interrupted: finished stages are kept" in stopped.said[1]
-    assert "Traceback" not in stopped.said[1]
+    stopped = tiny.begin_adaptx(*command)
+    said = stop_at(stopped, working / FILE, 0, lambda process: process.terminate())
+    assert stopped.returncode == 130, said
+    assert "interrupted: finished stages are kept" in said[1]
+    assert "Traceback" not in said[1]
     with claimed(lock, "nobody trains here any more"):
         reached = last_step()
 
     seen: list[int] = []
-    stop_at(command, working / FILE, reached, lambda process: (seen.append(last_step()), process.kill()))
+    killed = tiny.begin_adaptx(*command)
+    stop_at(killed, working / FILE, reached, lambda process: (seen.append(last_step()), process.kill()))
     for _ in range(600):
         with contextlib.suppress(UserError), claimed(lock, "its worker ends by itself"):
             break

@@ -7,6 +7,7 @@ every process.
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,7 @@ from adaptx.specs import (
     TrainConfig,
     evaluations,
 )
+from support import warm
 
 HERE = Path(__file__).parents[1]
 ARCHITECTURES = ("bert", "xlm-roberta")
@@ -165,6 +167,13 @@ def execute(
     return plan, shop, run(plan, shop, Silent(), **more)
 
 
+def new_store(folder: Path, empty_database: Path) -> Path:
+    """Make the folder of a store whose database has its tables, so that recording need not make them."""
+    folder.mkdir()
+    shutil.copyfile(empty_database, folder / "mlflow.db")
+    return folder
+
+
 def folder_of(plan: Plan, shop: Any, stage: Stage) -> Path:
     """Return the folder of a finished stage in the store."""
     entry = shop.store.find(plan.fingerprint_of(stage))
@@ -173,18 +182,31 @@ def folder_of(plan: Plan, shop: Any, stage: Stage) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Return the environment of a new process: it finds these helpers, and computes with one thread as the tests do."""
-    return {**os.environ, **ONE_THREAD, "PYTHONPATH": str(HERE), "COLUMNS": "200"}
+    """Return the environment of a new process: it finds these helpers and this checkout's package, and computes with
+    one thread as the tests do.
+    """
+    return {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join((str(HERE), str(HERE.parent))), "COLUMNS": "200"}
 
 
 def adaptx(*arguments: object, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run the command line in a new process, and check its exit status."""
-    ended = subprocess.run(adaptx_command(*arguments), env=environment(), capture_output=True, text=True, timeout=300)
+    command = begin_adaptx(*arguments)
+    try:
+        out, err = command.communicate(timeout=300)
+    finally:
+        command.kill()
+    ended = subprocess.CompletedProcess(arguments, command.wait(), out, err)
     assert check is None or ended.returncode == check, f"{ended.returncode}\n{ended.stdout}\n{ended.stderr}"
     return ended
 
 
+def begin_adaptx(*arguments: object) -> warm.Command:
+    """Start the command line in a new process, which has imported the libraries."""
+    return warm.Command(arguments, environment())
+
+
 def adaptx_command(*arguments: object) -> list[str]:
+    """Return the words that start the command line in a new interpreter."""
     return [sys.executable, "-c", "import adaptx.cli.app; adaptx.cli.app.main()", *map(str, arguments)]
 
 
