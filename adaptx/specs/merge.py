@@ -1,8 +1,8 @@
-"""How modules are merged: the rules, and whose head the merged module has.
+"""How modules are merged: the rules, and the head of the merged module.
 
-Every rule combines updates. An update is what a module adds to the weights of the backbone: (alpha / rank) B A at each
-site for a LoRA module, the difference from the checkpoint for full fine-tuning, and the adapter's own tensors for a
-bottleneck adapter. The arithmetic is in `adaptx.composition.merging`, one file per rule.
+A rule combines the updates of several modules. The update of a LoRA module is (alpha / rank) B A at each site, with its
+matrices A and B. The update of full fine-tuning is the difference from the checkpoint. The update of a bottleneck
+adapter is the adapter's own tensors. `adaptx.composition.merging` has the arithmetic.
 """
 
 from adaptx.errors import UserError
@@ -30,8 +30,8 @@ __all__ = [
 class Linear(MergeRule):
     """The weighted sum of updates, or their average if `weights` is None.
 
-    The average of full fine-tuned weights is a model soup (Wortsman et al. 2022, arXiv:2203.05482). The average over
-    seeds is what Schmidt et al. 2023 (arXiv:2310.10532) call a free lunch.
+    The average of full fine-tuned weights is called a model soup (Wortsman et al. 2022, arXiv:2203.05482). Schmidt et
+    al. 2023 (arXiv:2310.10532) average over seeds.
     """
 
     weights: tuple[float, ...] | WeightSearch | None = None
@@ -68,7 +68,7 @@ class Linear(MergeRule):
 class TaskArithmetic(MergeRule):
     """`scale` times the weighted sum of updates (Ilharco et al. 2023, arXiv:2212.04089).
 
-    A negative weight removes what a training has learned. If `weights` is None, every update has the weight 1.
+    A negative weight subtracts what a training has learned. If `weights` is None, every update has the weight 1.
     """
 
     scale: float = 1.0
@@ -105,9 +105,9 @@ class TaskArithmetic(MergeRule):
 class Ties(MergeRule):
     """Trimmed updates, averaged where their signs agree (Yadav et al. 2023, arXiv:2306.01708, section 3).
 
-    Each update keeps its largest entries. The updates then elect a sign for each entry, and those with that sign are
-    averaged. `density` is the share of a tensor's entries that trimming keeps (the paper's k). `scale` is the paper's
-    lambda.
+    Each tensor of an update keeps its largest entries. Their share is `density` (the paper's k). The updates then elect
+    a sign for each entry, and those with that sign are averaged. The average is multiplied by `scale` (the paper's
+    lambda).
     """
 
     density: PositiveShare = 0.2
@@ -212,7 +212,6 @@ class SvdRank(MergeRule):
     """The LoRA module that another rule gives, reduced to a given rank by singular value decomposition.
 
     The result is the matrix of that rank with the smallest squared error (Eckart and Young 1936).
-    `SvdRank(8, TaskArithmetic())` is the sum of the modules' B A products at rank 8.
     """
 
     rank: Count
@@ -243,23 +242,23 @@ class SvdRank(MergeRule):
 
 @spec
 class KeptHeadOf:
-    """The heads of one merged training, unchanged. `place` is that training's index in `Merge.stages`, from 0."""
+    """The head of one merged training. `place` is the index of that training in `Merge.stages`, from 0."""
 
     place: Natural
 
 
 @spec
 class AveragedHeads:
-    """The average of the trainings' heads. In the heads' matrices, the rows of the same label are averaged.
+    """The average of the trainings' heads. Labels are matched by name.
 
-    If the merge rule is `Linear`, each head has the same weight in the average as its training's module. Under any
-    other rule, all heads have equal weights.
+    If the merge rule is `Linear`, the heads have the weights of that rule. Under any other rule, all heads have equal
+    weights.
     """
 
 
 @spec
 class NoHead:
-    """No head. The merged module can be scored on tasks that need no head, and a later training can add one."""
+    """No head. The merged module can still be scored on tasks that need none."""
 
 
 MergedHead = KeptHeadOf | AveragedHeads | NoHead

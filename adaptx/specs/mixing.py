@@ -8,14 +8,14 @@ from adaptx.specs.ranges import Count, NotNegative
 class Attention:
     """AdapterFusion's attention over modules (Pfeiffer et al. 2021, arXiv:2005.00247, section 3.2).
 
-    There is one attention per layer and site. The query comes from the token's hidden state, keys and values from the
-    modules' outputs.
+    There is one attention per layer and site. The query is computed from the token's hidden state, keys and values from
+    the modules' outputs.
 
     Attributes:
-        rank: dimension of queries and keys. The value map is then the identity plus a matrix of this rank. With None,
-            the query, key and value maps have their full size, as in the paper.
-        regularisation: weight of a term that is added to the loss: the squared distance between the value maps and the
-            identity. The paper's released code uses 0.01.
+        rank: dimension of queries and keys. The value map is then the identity plus a matrix of this rank. None gives
+            all three maps their full size, as in the paper.
+        regularisation: weight of a loss term: the squared distance of the value maps from the identity. The paper's
+            released code uses 0.01.
     """
 
     rank: Count | None = None
@@ -28,8 +28,7 @@ class Attention:
             inputs: size of the hidden state that the layer reads.
             outputs: size of a module's output.
             modules: number of modules that are mixed.
-            key_bias: whether a full-size key map has a bias. The adapters library has one, although it adds the same
-                number to all scores.
+            key_bias: whether a full-size key map has a bias, as in the adapters library.
         """
         if self.rank is None:
             return outputs * (inputs + 1) + 2 * outputs**2 + (outputs if key_bias else 0)
@@ -40,14 +39,14 @@ class Attention:
 class Gate:
     """A gate that weights modules by the token's hidden state (X-LoRA; Buehler and Buehler 2024, arXiv:2402.07148).
 
-    There is one gate per layer and site. It does not read the modules' outputs, and only multiplies them by weights.
-    If `width` is None, the gate is one linear map. Otherwise it has a hidden layer of that width.
+    There is one gate per layer and site. It multiplies each module's output by a weight. If `width` is None, the gate
+    is one linear map. Otherwise it has a hidden layer of that width.
     """
 
     width: Count | None = None
 
     def parameters(self, inputs: int, outputs: int, modules: int, key_bias: bool = False) -> int:
-        """Return the number of parameters of one mixing layer. A gate does not use `outputs` and `key_bias`."""
+        """Return the number of parameters of one mixing layer."""
         if self.width is None:
             return modules * (inputs + 1)
         return self.width * (inputs + 1) + modules * (self.width + 1)

@@ -17,7 +17,7 @@ from adaptx.specs.task import Rows, Task
 class Proportional:
     """Tasks drawn in proportion to their numbers of training rows (Raffel et al. 2020, section 3.5.2).
 
-    A task with more than `most` rows counts as having `most`. None sets no limit.
+    A task with more than `most` rows counts as having `most` rows. None sets no limit.
     """
 
     most: Count | None = None
@@ -50,10 +50,7 @@ Sampling = Proportional | Uniform | Temperature | Weighted
 
 
 def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
-    """Return, for each task, the probability that an example is drawn from it.
-
-    `sizes` has the number of training rows of each task.
-    """
+    """Return each task's probability of being drawn. `sizes` are the tasks' numbers of training rows."""
     match sampling:
         case Uniform():
             raw = [1.0] * len(sizes)
@@ -69,7 +66,7 @@ def task_shares(sizes: Sequence[int], sampling: Sampling) -> list[float]:
 
 
 def epoch_items(sizes: Sequence[int], sampling: Sampling | None) -> int:
-    """Return the number of items in an epoch: the sum of `sizes`, each limited by `Proportional.most` if set."""
+    """Return the number of items in an epoch: the sum of `sizes`, each at most `Proportional.most`."""
     most = sampling.most if isinstance(sampling, Proportional) else None
     return sum(min(size, most or size) for size in sizes)
 
@@ -80,8 +77,7 @@ class Mixture:
     """Several tasks trained together, with one head per task.
 
     For each example of a batch, `sampling` draws the task. The loss of a batch is the weighted mean of its tasks'
-    losses: each task's loss is the mean over its own loss units (examples or tokens, stated in `adaptx.formats`), and
-    its weight is its share of the batch's examples.
+    losses, with each task's share of the examples as its weight.
 
     Attributes:
         tasks: two or more tasks with distinct names.
@@ -134,7 +130,7 @@ class Mixture:
     def head_place(self, task: Task) -> int:
         """Return the index in `tasks` of the task whose head `task` uses.
 
-        It is the index of `task` itself or, if heads are shared, of the first task with an equal format.
+        If heads are shared, it is the first task with an equal format. Otherwise it is `task` itself.
         """
         if self.shared_heads:
             return next(place for place, other in enumerate(self.tasks) if other.format == task.format)

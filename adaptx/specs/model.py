@@ -33,8 +33,7 @@ class Hidden:
     """Framing through hidden states: which layer is read, and how its token vectors become one vector per text.
 
     Attributes:
-        layer: which hidden states are read: None means the last layer's, 0 the embeddings, and k the output of the k-th
-            layer.
+        layer: the layer whose output is read, counted from 1. 0 is the embeddings, and None is the last layer.
         pooling: how token vectors become one vector.
         prefix: text written before each text, such as the `query: ` that e5 models were trained with.
         centred: whether the mean vector of queries and the mean vector of candidates are subtracted before vectors are
@@ -67,10 +66,10 @@ class Shape:
         decoder_layers: layers of an encoder-decoder's decoder; 0 in other families.
         kv_heads: heads of keys and values; None is `heads`.
         head_size: elements per attention head; None is `hidden_size // heads`.
-        tied: whether the output matrix (scores over the vocabulary), if there is one, is the embedding matrix.
-        gated: whether the feed-forward has a gate; None means the architecture's default.
-        embedding_size: elements of an embedding, if a linear map turns embeddings into hidden states; None means that
-            embeddings have `hidden_size` elements and no such map exists.
+        tied: whether the output matrix, if there is one, is the embedding matrix.
+        gated: whether the feed-forward has a gate; None is the architecture's default.
+        embedding_size: elements of an embedding; None is `hidden_size`. If given, a linear map turns embeddings into
+            hidden states.
     """
 
     model_type: str
@@ -99,7 +98,7 @@ class Shape:
 
     @property
     def is_gated(self) -> bool:
-        """Return whether the feed-forward has a gate."""
+        """Whether the feed-forward has a gate."""
         return self.architecture.gated if self.gated is None else self.gated
 
     @property
@@ -109,7 +108,7 @@ class Shape:
 
     @property
     def stacks(self) -> tuple[LayerStack, ...]:
-        """The stacks of layers, with the paths of the linear maps in a layer: one stack, or encoder and decoder."""
+        """The stacks of layers: one, or an encoder's and a decoder's."""
         architecture = self.architecture
         return architecture.gated_stacks if architecture.either_gated and self.is_gated else architecture.stacks
 
@@ -120,7 +119,7 @@ class Shape:
 
     @property
     def all_layers(self) -> int:
-        """Number of layers. In an encoder-decoder, those of encoder and decoder are added."""
+        """Number of layers, of encoder and decoder together."""
         return self.layers + self.decoder_layers
 
     @property
@@ -151,8 +150,10 @@ class Shape:
 
     @property
     def decoder_linear_maps(self) -> dict[str, tuple[int, int]]:
-        """The linear maps in a layer of an encoder-decoder's decoder: name -> (inputs, outputs). The names are those of
-        `linear_maps` and, for the cross-attention, `cross_query`, `cross_key`, `cross_value` and `cross_output`.
+        """The linear maps in a layer of an encoder-decoder's decoder: name -> (inputs, outputs).
+
+        The names are those of `linear_maps`, and `cross_query`, `cross_key`, `cross_value` and `cross_output` for the
+        cross-attention.
         """
         maps = self.linear_maps
         return {**maps, **{f"cross_{site}": maps[site] for site in ATTENTION if site in maps}}
@@ -164,9 +165,7 @@ class Shape:
 
     @functools.cached_property
     def encoder_parameters(self) -> int:
-        """Number of parameters in the stacks: in all layers, and in other parts such as final norms and tables of
-        distances.
-        """
+        """Number of parameters outside the embeddings: in all layers, final norms and tables of distances."""
         norms = self.architecture.layer_norms
         first = self._stack_parameters(self.layers, self.linear_maps, norms)
         if not self.decoder_layers:
@@ -177,8 +176,7 @@ class Shape:
     def embedding_parameters(self) -> int:
         """Number of parameters of the embeddings: tokens, positions, types, distances and their norms.
 
-        A separate output matrix is included. Encoder and decoder share the token embeddings, and each has position
-        embeddings of its own.
+        A separate output matrix counts too.
         """
         architecture = self.architecture
         rows = self.positions + architecture.position_rows if architecture.position_table else 0
@@ -194,7 +192,7 @@ class Shape:
 
     @functools.cached_property
     def parameters(self) -> int:
-        """Number of parameters of the network without a head, but with its output matrix if it has one."""
+        """Number of parameters of the network. A language model's output matrix counts, other heads do not."""
         return self.encoder_parameters + self.embedding_parameters
 
     def _stack_parameters(self, layers: int, maps: dict[str, tuple[int, int]], norms: int) -> int:
@@ -221,10 +219,9 @@ class Exposure(enum.Enum):
 
 @spec
 class SeenData:
-    """A data set, or a kind of data, that a checkpoint was trained on.
+    """Data that a checkpoint was trained on.
 
-    `what` is a hub id or the kind of a task (`nli`, `parallel text`, `question answering`). Empty `languages` means
-    every language.
+    `what` is a hub id or the kind of a task, such as `nli` or `parallel text`. Empty `languages` means every language.
     """
 
     what: Word
@@ -249,11 +246,10 @@ class ModelSpec:
         shape: its sizes; None if they are not known.
         licence: licence of the weights, for reports and exported model cards.
         citation: the paper to cite.
-        seen: data that it was already trained on, which reports mention next to scores on the same data.
-        layers: how many layers to use, counted from the first, in each stack of an encoder-decoder; None uses all.
-            `cut` returns such a spec.
-        quantised: format in which the linear maps of its layers are quantised, such as NF4; None if they are not
-            quantised. `quantise` returns such a spec.
+        seen: data that it was already trained on. Reports mention it next to scores on the same data.
+        layers: number of layers to use, counted from the first; None uses all. An encoder-decoder uses this number in
+            each stack. `cut` sets it.
+        quantised: format in which the linear maps of its layers are quantised, or None. `quantise` sets it.
     """
 
     hub_id: Word = field(metadata=OUTSIDE)
@@ -274,8 +270,10 @@ class ModelSpec:
 
     @property
     def name(self) -> str:
-        """Short name for folders and tables: the last part of the hub id or path. The name of a cut checkpoint ends in
-        its number of layers (`e5-l6`), and the name of a quantised one in its format (`e5-nf4`).
+        """Short name for folders and tables: the last part of the hub id or path.
+
+        The name of a cut checkpoint ends in its number of layers (`e5-l6`), and the name of a quantised one in its
+        format (`e5-nf4`).
         """
         name = self._last_part if self.layers is None else f"{self._last_part}-l{self.layers}"
         return name if self.quantised is None else f"{name}-{self.quantised.value}"
@@ -285,24 +283,26 @@ class ModelSpec:
         return self.hub_id.rstrip("/").rsplit("/", 1)[-1]
 
     def quantise(self, kind: Quantisation) -> "ModelSpec":
-        """Return the checkpoint with the linear maps of its layers quantised. Only LoRA can be trained over quantised
-        layers. A training that starts from the resulting module needs the same quantised checkpoint, because hidden
-        states differ from those of the original checkpoint.
+        """Return the checkpoint with the linear maps of its layers quantised.
+
+        Only LoRA can be trained over quantised layers. The trained module belongs to the quantised checkpoint, because
+        hidden states differ from those of the original.
         """
         return replace(self, quantised=kind)
 
     def cuts(self, *layers: int) -> "tuple[ModelSpec, ...]":
-        """Return the checkpoint cut to each given number of layers, except those above its own number of layers.
-        If all given numbers are above it, return only the uncut checkpoint.
+        """Return the checkpoint cut to each of the given numbers of layers, leaving out those above its own number.
+
+        If all are above it, return the uncut checkpoint alone.
         """
         most = self.shape.layers if self.shape is not None else max(layers)
         return tuple(self.cut(count) for count in layers if count <= most) or (self,)
 
     def cut(self, layers: int) -> "ModelSpec":
-        """Return the checkpoint's first layers as a model of its own. A norm after the last layer is kept.
+        """Return the checkpoint's first layers as a model of its own.
 
-        Cutting gives real weights at several sizes. The shorter model was not trained further after the cut, so it does
-        not stand for a checkpoint that was pretrained at that size.
+        A norm after the last layer is kept. The shorter model is not trained further, so it is no substitute for a
+        checkpoint that was pretrained at that size.
 
         Raises:
             UserError: the checkpoint has fewer layers.

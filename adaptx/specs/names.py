@@ -1,4 +1,4 @@
-"""The check of names that become file names, so that every file can be written and lies inside its folder."""
+"""The check of names that become file names."""
 
 from functools import lru_cache
 
@@ -9,11 +9,11 @@ MOST_BYTES = 100
 
 
 def check_file_name(field: str, name: str) -> None:
-    """Refuse a name that is unsafe as a file name. `field` says where the user gave the name, such as `Task(name)`.
+    """Refuse a name that is unsafe as a file name. `field` is where the user gave the name, such as `Task(name)`.
 
     Raises:
-        UserError: the name is empty or too long, contains a slash or an unprintable character (a control character,
-            NUL, half a surrogate pair), begins with a dot or dash, or begins or ends with a space.
+        UserError: the name is empty or too long, contains a slash or an unprintable character, begins with a dot or
+            dash, or begins or ends with a space.
     """
     if reason := _refusal(name):
         raise UserError(
@@ -26,7 +26,7 @@ def check_address(field: str, address: str) -> None:
     """Refuse an address, such as `owner/name`, if one of its parts is unsafe as the name of a folder.
 
     Raises:
-        UserError: `check_file_name` refuses a part of the address.
+        UserError: a part is refused for the reasons of `check_file_name`.
     """
     for part in address.split("/"):
         if reason := _refusal(part):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def shown_columns(missing: str, columns: Iterable[str]) -> str:
-    """Return a phrase that lists a file's columns, and points out those that look like the `missing` one."""
+    """Return a phrase that lists a file's columns and points out those that look like the `missing` one."""
     names = list(columns)
     alike = [name for name in names if name != missing and plain(name) == plain(missing)]
     shown = ", ".join(repr(name) for name in alike)
@@ -15,7 +15,7 @@ def shown_columns(missing: str, columns: Iterable[str]) -> str:
 
 
 def plain(name: str) -> str:
-    """Return a form of a name that is equal for all names that look alike: `label` for `Label` and `la bel`.
+    """Return a common form of all names that look alike: `label` for `Label` and `la bel`.
 
     Names look alike if they differ only in letter case, spaces, invisible characters or Unicode's encoding of accents.
     """
@@ -25,10 +25,7 @@ def plain(name: str) -> str:
 
 
 def near(name: str, known: Iterable[str], most: int = 3) -> str:
-    """Return a phrase that lists the known names nearest to `name`.
-
-    If none is near, the phrase lists the first 12 names.
-    """
+    """Return a phrase that lists the known names nearest to `name`, or the first 12 known names if none is near."""
     names = sorted(set(known))
     found = difflib.get_close_matches(name, names, n=most, cutoff=0.5)
     lowered = {entry.lower(): entry for entry in names}

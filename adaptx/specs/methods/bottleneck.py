@@ -17,8 +17,8 @@ Activation = Literal["relu", "gelu", "gelu_new", "leakyrelu", "mish", "relu6", "
 class Bottleneck(Method):
     """Bottleneck adapters: one small network after each layer's feed-forward (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    The adapters lie where section 3 of that paper puts them. Their shape is that of Houlsby et al. 2019
-    (arXiv:1902.00751). The up projection starts at zero, so a new module changes nothing until it is trained.
+    Their shape is that of Houlsby et al. 2019 (arXiv:1902.00751). The up projection starts at zero, so a new module
+    changes nothing until it is trained.
 
     Attributes:
         reduction_factor: hidden size divided by bottleneck size.
@@ -60,7 +60,7 @@ class Bottleneck(Method):
         return f"adaptx does not know where an adapter belongs in a layer of {shape.model_type}; use Lora"
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` equals this method. The activation counts, because weights are trained for it."""
+        # The activation counts, because weights are trained for it.
         return earlier == self
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
@@ -84,9 +84,7 @@ class Bottleneck(Method):
         return shape.all_layers * mixing.parameters(hidden, hidden, modules, key_bias=True)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes from which the memory of a training step is computed: the bottleneck's size (`b`), and the
-        number of entries in the up projections of all layers (`nA`).
-        """
+        # `b` is the bottleneck's size, `nA` the number of entries in the up projections of all layers.
         size = self._size(shape)
         return StepSizes({"b": size}, {"b": size}, {"nA": shape.layers * shape.hidden_size * size})
 

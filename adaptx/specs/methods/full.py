@@ -53,8 +53,6 @@ class Full(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes from which the memory of a training step is computed: the number of entries in the linear
-        maps of one layer (`W`), and in the linear maps of all layers (`nW`).
-        """
+        # `W` is the number of entries in the linear maps of one layer, `nW` in those of all layers.
         inside = sum(inputs * outputs for inputs, outputs in shape.linear_maps.values())
         return StepSizes({}, {}, {"W": inside, "nW": shape.layers * inside})

@@ -16,11 +16,11 @@ from adaptx.specs.model import Shape
 class Ia3(Method):
     """(IA)^3: learned vectors that scale activations at linear maps (Liu et al. 2022, arXiv:2205.05638, section 3.3).
 
-    `sites` names the linear maps that get a vector. In some architectures a single linear map serves several sites
-    (`FUSED`). Each of these sites then selects the whole map, as in peft.
+    A vector scales the inputs of the feed-forward's down projection, and the outputs of all other linear maps. Vectors
+    start at one, so a new module changes nothing until it is trained.
 
-    As in the paper, a vector scales the inputs at the feed-forward's down projection, and the outputs elsewhere.
-    Vectors start at one, so a new module changes nothing until it is trained.
+    `sites` names the linear maps that get a vector. In architectures in which one linear map serves several sites
+    (`FUSED`), each of these sites selects the whole map.
     """
 
     sites: tuple[str, ...] = ("key", "value", "down")
@@ -75,9 +75,7 @@ class Ia3(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes from which the memory of a training step is computed: the number of activations per token
-        that one layer scales (`scaled`), and the number of entries in the vectors of all layers (`nA`).
-        """
+        # `scaled` is the number of activations per token that one layer scales, `nA` the entries of all vectors.
         scaled = self._layer_entries(shape.linear_maps)
         return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
 

@@ -16,21 +16,19 @@ from adaptx.specs.ranges import Count, Positive, ShareBelowOne
 
 @spec
 class Lora(Method):
-    """Low-rank adaptation: a linear map W at a site becomes W + (alpha / rank) B A (Hu et al. 2021, arXiv:2106.09685).
+    """Low-rank adaptation: a linear map W becomes W + (alpha / rank) B A (Hu et al. 2021, arXiv:2106.09685).
 
-    B starts at zero, so a new module changes nothing until it is trained. Sites are names of linear maps
-    (`adaptx.specs.linear_maps`). In some architectures a single linear map serves several sites (`FUSED`). Each of
-    these sites then selects the whole map.
+    The matrices A and B are trained. B starts at zero, so a new module changes nothing until it is trained.
 
     Attributes:
         rank: rows of A and columns of B.
-        alpha: the update is scaled by alpha / rank.
+        alpha: the update B A is scaled by alpha / rank.
         dropout: dropout probability of the inputs of A.
-        sites: names of the linear maps that get a low-rank update.
+        sites: names of the linear maps that get an update (`adaptx.specs.linear_maps`). In architectures in which one
+            linear map serves several sites (`FUSED`), each of these sites selects the whole map.
         bias: whether the biases of these linear maps are trained too. The module then stores their differences from the
             checkpoint's biases.
-        ranks: pairs (site, rank) for sites whose rank differs from `rank`. A companion, such as the gate of a
-            feed-forward, has the rank of its site.
+        ranks: pairs (site, rank) for sites whose rank differs from `rank`.
         alphas: pairs (site, alpha) for sites whose alpha differs from `alpha`.
     """
 
@@ -83,7 +81,7 @@ class Lora(Method):
         return dict(self.alphas).get(self._settings_site(site), self.alpha)
 
     def scale_at(self, site: str) -> float:
-        """Return alpha / rank at a linear map, the factor by which B A x is multiplied."""
+        """Return alpha / rank at a linear map."""
         return self.alpha_at(site) / self.rank_at(site)
 
     def _settings_site(self, name: str) -> str:
@@ -111,7 +109,7 @@ class Lora(Method):
         return None
 
     def continues(self, earlier: Method) -> bool:
-        """Return whether `earlier` equals this method. Only the dropout may differ, because dropout has no weights."""
+        # The dropout may differ, because it has no weights.
         return isinstance(earlier, Lora) and (earlier == self or earlier == replace(self, dropout=earlier.dropout))
 
     def merge_refusal(self, others: Sequence[Method], rule: MergeRule) -> str | None:
@@ -120,10 +118,9 @@ class Lora(Method):
     def merged(self, others: Sequence[Method], rule: MergeRule) -> Method:
         """Return a LoRA method that can hold the sum of the modules.
 
-        That method has every site of every module, and trains biases if one of the modules does. Rank and alpha are
-        computed for each site. The rank is the sum of the modules' ranks, or the rank of `SvdRank`. alpha / rank is
-        that of the modules if all modules have the same, and otherwise 1. If the sum has a lower rank at a site than
-        the method, its A and B are filled up with zeros.
+        It has every site of every module, and trains biases if one of the modules does. Its rank at a site is the sum
+        of the modules' ranks, or the rank of `SvdRank`. Its alpha / rank is that of the modules if all agree, and
+        otherwise 1.
         """
         loras = [self, *(other for other in others if isinstance(other, Lora))]
         if len(loras) <= len(others):
@@ -158,11 +155,8 @@ class Lora(Method):
         )
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        """Return the sizes from which the memory of a training step is computed.
-
-        In their names, D is the hidden size and I the intermediate size. `D if up` is D if `up` is a site, and else 0.
-        r is the sum of the ranks at the sites. nA is the number of entries in the matrices A and B of all layers.
-        """
+        # In the names, D is the hidden size, I the intermediate size, r the sum of the ranks at the sites, and nA the
+        # number of entries in all matrices A and B. `D if up` is D if `up` is a site, and otherwise 0.
         maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
         attends = bool({"query", "key", "value"} & set(self.sites))
         kept: dict[str, float] = {

@@ -1,6 +1,6 @@
-"""The base class of methods: the facts that planning, naming and costs read, without any tensor.
+"""The base class of methods.
 
-How a method changes a network is in `adaptx.methods`.
+`adaptx.methods` has the code by which a method changes a network.
 """
 
 from abc import ABC, abstractmethod
@@ -21,14 +21,12 @@ class Requirement(NamedTuple):
 
 
 class StepSizes(NamedTuple):
-    """The sizes that a method adds to the memory of a training step.
-
-    Keys are the names that `adaptx.costs.step_memory` uses, such as `r` for the sum of LoRA's ranks.
+    """The sizes that a method adds to the memory of a training step, by their names in `adaptx.costs.step_memory`.
 
     Attributes:
         once: elements per token that exist once, whatever the number of layers.
         kept: elements per token and layer that are kept for the backward pass.
-        weights: numbers of weights, which do not depend on the number of tokens.
+        weights: numbers of weights.
     """
 
     once: dict[str, float]
@@ -40,20 +38,20 @@ class StepSizes(NamedTuple):
 class Method(ABC):
     """The choice of which parameters of the backbone a training changes.
 
-    Every method states every fact below. A class that leaves one out cannot be defined. An attribute whose name ends in
-    `_refusal` is the reason why the method does not do something, or None if the method does it.
+    A subclass must set every attribute. An attribute whose name ends in `_refusal` is the reason why the method does
+    not do something, or None if the method does it.
 
     Attributes:
-        modules: the plural noun for its modules in messages.
-        whole: whether its module is the whole backbone, so that no parameter stays frozen.
-        over_quantised: whether its modules can be trained on top of quantised weights.
-        library: the library (`peft` or `adapters`) whose file format can hold its modules, or None.
-        matrices: True if its tensors are matrices that multiply each token's vector, False if they are vectors that
-            scale it.
-        needs: a package that the method needs and that only an extra of adaptx installs, or None.
+        modules: plural noun for the method's modules, for messages.
+        whole: whether a module is the whole backbone, so that no parameter stays frozen.
+        over_quantised: whether modules can be trained on top of quantised weights.
+        library: the library (`peft` or `adapters`) whose file format can hold the modules, or None.
+        matrices: True if a module's tensors are matrices that multiply each token's vector, False if they are vectors
+            that scale it.
+        needs: a package that only an extra of adaptx installs, or None.
         fold_refusal: why a module cannot be added into the linear weights below it.
-        stack_refusal: why its modules cannot be trained on top of frozen modules.
-        fuse_refusal: why its modules cannot be mixed.
+        stack_refusal: why modules cannot be trained on top of frozen modules.
+        fuse_refusal: why modules cannot be mixed.
     """
 
     modules: ClassVar[str]
@@ -79,9 +77,9 @@ class Method(ABC):
     @classmethod
     @abstractmethod
     def of_size(cls, rank: int, reduction_factor: float) -> Self:
-        """Return the method with the sizes given to `adaptx memory` or `adaptx bench`, and defaults for all else.
+        """Return the method with these sizes and with defaults for all else.
 
-        A method ignores arguments that it does not have: bottleneck adapters, for example, have no rank.
+        A method ignores a size that it does not have. Bottleneck adapters, for example, have no rank.
         """
 
     @property
@@ -99,25 +97,22 @@ class Method(ABC):
 
     @abstractmethod
     def continues(self, earlier: "Method") -> bool:
-        """Return whether a module of the method `earlier` can be trained further as a module of this one.
-
-        That requires the same kind of module, the same sites and the same shapes.
-        """
+        """Return whether a module of the method `earlier` can be trained further as a module of this method."""
 
     @abstractmethod
     def merge_refusal(self, others: Sequence["Method"], rule: MergeRule) -> str | None:
-        """Return why a module of this method cannot be merged with modules of `others`, or None.
+        """Return why a module of this method cannot be merged with modules of `others`, or None if it can.
 
         All methods in `others` are of the same class as this one.
         """
 
     @abstractmethod
     def merged(self, others: Sequence["Method"], rule: MergeRule) -> "Method":
-        """Return the method of the merged module, if a module of this method is merged with modules of `others`."""
+        """Return the method of the module into which a module of this method and modules of `others` are merged."""
 
     @abstractmethod
     def mixing_parameters(self, mixing: MixingRule, modules: int, shape: Shape) -> int:
-        """Return the number of parameters in all mixing layers of a fusion that mixes that many modules."""
+        """Return the number of parameters in all mixing layers of a fusion of `modules` modules."""
 
     @abstractmethod
     def step_sizes(self, shape: Shape) -> StepSizes:
