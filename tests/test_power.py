@@ -19,8 +19,9 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 from adaptx.catalog import E5_MINI, NLI, SNLI
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan, make_plan
+from adaptx.report.answer import answer
 from adaptx.report.contrasts import contrast_results
-from adaptx.report.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
 from adaptx.report.power.design import PARALLEL, Design, ScoredSet
@@ -179,6 +180,35 @@ def test_variances_of_a_weighted_mean_are_those_written_out() -> None:
     level = ScoredSet(evaluate=evaluates["ko"], total=1.0, squares=1.0, count=RowCount(100))
     assert level.variance(0.2) == pytest.approx(0.25 / 100), "one model's score varies like its level"
     assert ScoredSet(evaluate=evaluates["ko"], total=0.0, squares=2.0, count=RowCount(100)).variance(0.2) == 0.002
+
+
+def claimed(gain: float, needed: float, p: float = 0.01) -> Gain:
+    return Gain(
+        task="nli", metric="accuracy", model="m", method="lora", start="Sequential", intermediate="snli", target="nli",
+        variant="v", is_baseline=False, seeds=3, quantity=ZERO_SHOT, languages=("ko",), examples=300, score=0.5,
+        gain=gain, low=gain - 0.01, high=gain + 0.01, corrected_low=gain - 0.02, corrected_high=gain + 0.02, p=p,
+        holm_p=p, seeds_compared=3, family_size=4, detectable=needed / 2, corrected_detectable=needed,
+    )  # fmt: skip
+
+
+def test_a_claimed_gain_below_what_the_design_detects_is_called_an_overestimate() -> None:
+    said = "With this design, a gain of +3.0 is likely an overestimate: only a true gain of 4.2 points would be found"
+    assert said in answer(NLI, [claimed(0.03, 0.042)])
+    for other in (claimed(0.03, 0.029), claimed(0.03, 0.042, p=0.2), claimed(-0.03, 0.042)):
+        assert "overestimate" not in answer(NLI, [other])
+
+
+def test_gains_that_are_found_in_few_experiments_are_overestimated_where_they_are_found() -> None:
+    """The statement behind the sentence, for a true gain that 3 of 10 experiments find."""
+    generator = np.random.default_rng(1)
+    detectable_gain = detectable_errors(float("inf"))
+    true = 1.44
+    measured = true + generator.normal(size=20_000)
+    found = measured[measured > 1.96]
+    assert len(found) / 20_000 == pytest.approx(0.3, abs=0.01)
+    below = found[found < detectable_gain]
+    assert len(below) / len(found) > 0.6
+    assert below.mean() > 1.5 * true
 
 
 # --- plans and stores

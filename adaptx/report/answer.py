@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from adaptx.report.cells import interval_text, p_equals
+from adaptx.report.exaggeration import exaggeration
 from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
@@ -65,6 +66,8 @@ def _told(compared: Sequence[Gain]) -> str:
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"
     parts.append(f"{best} is {_shown(largest, comparisons)}")
+    if said := exaggeration(largest):
+        parts.append(said)
     if lowest.sign < 0 and lowest is not largest:
         parts.append(f"The largest loss is {_shown(lowest, comparisons)}")
     return ". ".join(parts)

@@ -33,6 +33,7 @@ class Gain:
     seeds_compared, seed_deviation: number of these seeds, and the standard deviation of their gains.
     detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
         correction.
+    corrected_detectable: the same for the corrected test, with p < 0.05 / `family_size`.
     note: why there is no gain or interval, or how the baseline differs.
     one_class: languages in which the model of a seed predicts a single class, such as `de (entailment), fr (neutral)`.
     """
@@ -71,6 +72,7 @@ class Gain:
     seeds_compared: int = 0
     seed_deviation: float | None = None
     detectable: float | None = None
+    corrected_detectable: float | None = None
     one_class: str = ""
 
     @property

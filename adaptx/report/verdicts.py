@@ -112,8 +112,10 @@ def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
         p_values = [test.p for place in places if (test := tests[place]) is not None]
         corrected = zip(places, holm(p_values), holm_levels(p_values, ALPHA), strict=True)
         for place, holm_p, level in corrected:
-            gain = _with_verdict(comparisons[place], tests[place], holm_p, level)
-            found[place] = replace(gain, family_size=len(places))
+            test = tests[place]
+            gain = _with_verdict(comparisons[place], test, holm_p, level)
+            corrected = test.detectable(1 - ALPHA / len(places)) if test is not None else None
+            found[place] = replace(gain, family_size=len(places), corrected_detectable=corrected)
     return found
 
 
