@@ -254,20 +254,26 @@ class Study:
         with self._left_out_told_at_end():
             return tidy(self.dag, self.store)
 
-    def gains(self) -> Any:
+    def gains(self, *, by_seed: bool = False) -> Any:
         """Return the gains over the matched baselines as a pandas.DataFrame.
 
         There is one row per variant, quantity and metric. `gain` and its 95 % confidence interval from `low` to `high`
         are shares, and `p` is two-sided. With three or more seeds (`seeds_compared`), interval and `p` account for the
         variation over test rows and seeds, and with fewer seeds only for the variation over test rows. `holm_p`,
         `corrected_low` and `corrected_high` are corrected for the number of comparisons.
+
+        Args:
+            by_seed: whether to return, instead, one row per seed, variant, quantity and metric, with `score`,
+                `baseline_score` and `gain`, as `gains_by_seed.csv` has them.
         """
         from adaptx.report.gains import compute_gains
         from adaptx.report.measured import measure
-        from adaptx.report.table import gains_frame
+        from adaptx.report.table import gains_frame, seed_gains_frame
 
         self._refresh_store()
         with self._left_out_told_at_end():
+            if by_seed:
+                return seed_gains_frame(measure(self.dag, self.store))
             primary = self.dag.recipe.primary_comparisons
             return gains_frame(compute_gains(measure(self.dag, self.store), primary=primary))
 
@@ -304,9 +310,9 @@ class Study:
         from adaptx.report.power.power import Given, compute_power
         from adaptx.report.power.tables import power_frame
 
-        self._look_again()
+        self._refresh_store()
         given = Given(rows=row_deviation, seeds=seed_deviation)
-        with self._telling_left_out():
+        with self._left_out_told_at_end():
             return power_frame(compute_power(self.dag, self.store, self.sources, given))
 
     def report(
@@ -315,6 +321,7 @@ class Study:
         *,
         tracking: str | None = None,
         commands: Sequence[str] = (),
+        wide_table: bool = False,
     ) -> "Report":
         """Write report.html, tables and plots of the stored results into a folder, and record them in MLflow.
 
@@ -322,6 +329,7 @@ class Study:
             folder: folder to write into.
             tracking: address of MLflow, as in `run`.
             commands: command lines that the page shows under "Reproduce".
+            wide_table: whether table-main.tex is as wide as a page of two columns, instead of one column.
 
         Raises:
             UserError: no evaluation of the recipe is stored.
@@ -329,7 +337,7 @@ class Study:
         from adaptx.report import write_report
         from adaptx.tracking.address import address_of
         from adaptx.tracking.recorder import Recorder
-        from adaptx.tracking.records import report_record
+        from adaptx.tracking.records import Records, report_record
 
         self._refresh_store()
         root = self.store.root
@@ -339,12 +347,14 @@ class Study:
         if not reads_only:
             address.check()
         with self._left_out_told_at_end():
-            written = write_report(self.dag, self.store, Path(folder), commands)
+            written = write_report(self.dag, self.store, Path(folder), commands, wide_table)
         if reads_only:
             self._tell(f"{root} cannot be written to, so this report is not recorded in MLflow; name another database "
                        "with --tracking")  # fmt: skip
         else:
             with Recorder(address, self.store, self._tell, self.dag) as recorder:
+                for record in Records(self.dag, self.store).with_metrics(written.variant_metrics):
+                    recorder.add(record)
                 recorder.add(report_record(self.recipe.name, written.fingerprint, written.files, written.metrics))
         return written
 

@@ -26,6 +26,7 @@ from adaptx.metrics import METRICS
 from adaptx.planning.naming import training_path
 from adaptx.planning.plan import Plan
 from adaptx.report.gain import ZERO_SHOT
+from adaptx.report.gain_metrics import gain_metrics
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
 from adaptx.sources.sources import Sources
@@ -35,7 +36,7 @@ from adaptx.store.store import Store, write_json
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
 from adaptx.tracking.process import Failure, Session, Work
-from adaptx.tracking.records import Record, RunKey, report_record
+from adaptx.tracking.records import Record, Records, RunKey, report_record
 from adaptx.tracking.writer import Writer, safe_name
 
 NLI = dataclasses.replace(EVERYWHERE, evaluation=EVERYWHERE.evaluation[:3])
@@ -314,6 +315,30 @@ def test_one_run_that_cannot_be_recorded_holds_up_no_other(model, sources, store
     steps.write_text(lines)
     assert record(plan, store) == []
     assert len(runs(store, "train")) == 5
+
+
+def test_a_reports_gains_reach_the_runs_of_their_variants_and_change_nothing_else(model, sources, store) -> None:
+    plan = grid(model, sources)
+    fill(plan, store, sources)
+    measurements = measure(plan, store)
+    gains = compute_gains(measurements, resamples=10)
+    more = Records(plan, store).with_metrics(gain_metrics(measurements, gains))
+    assert len(more) == 2, "a LoRA over NLI and one scored on retrieval have a baseline"
+    # A report may come first, or after the runs are recorded.
+    assert record(plan, store, *more) == []
+    before = runs(store, "variant")
+    run = before["lora-r8 · Sequential · snli"]
+    (gain,) = [each for each in gains if each.quantity == ZERO_SHOT and each.gain is not None and each.task == "nli"]
+    assert run.data.metrics["gain/nli/zero_shot_average"] == gain.gain
+    assert run.data.metrics["gain/nli/zero_shot_average/p_holm"] == gain.holm_p
+    assert "nli/avg_zero_shot/accuracy" in run.data.metrics
+    assert "gain/tatoeba/zero_shot_average" in before["lora-r8 · no target training · snli"].data.metrics
+    assert not any(name.startswith("gain/") for name in before["lora-r8 · baseline"].data.metrics)
+    assert record(plan, store, *more) == []
+    after = runs(store, "variant")
+    assert {name: run.data.metrics for name, run in before.items()} == {n: run.data.metrics for n, run in after.items()}
+    assert {name: run.info.end_time for name, run in before.items()} == {n: r.info.end_time for n, r in after.items()}
+    assert {name: run.data.params for name, run in before.items()} == {n: run.data.params for n, run in after.items()}
 
 
 def test_numbers_that_are_not_finite_are_named_and_not_sent(model, sources, store) -> None:

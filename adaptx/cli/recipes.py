@@ -202,6 +202,14 @@ def report(
         Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for report.html, tables and plots.")
     ] = Path("adaptx-report"),
     tracking: TrackingOption = None,
+    wide_table: Annotated[
+        bool,
+        typer.Option(
+            "--wide-table",
+            help="Write table-main.tex for both columns of a two-column paper (table*), with p-values and the source "
+            "languages.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write tables, plots and one self-contained report.html about the stored stages, and record them in MLflow.
@@ -220,7 +228,7 @@ def report(
     )
     study = options.open()
     again = [options.command(name) for name in ("plan", "run", "report")]
-    written = study.report(folder, tracking=tracking, commands=again)
+    written = study.report(folder, tracking=tracking, commands=again, wide_table=wide_table)
     if as_json:
         typer.echo(json_text(written.to_json(), indent=1))
         return

@@ -82,18 +82,18 @@ def _comparisons(
     if paired and len(paired) < len(same):
         notes.append(f"gain over the {len(paired)} of {len(same)} seeds that have a baseline")
     found: list[Comparison] = []
-    for (attribute, quantity), weights in _quantities(first, set[str].intersection(*common)).items():
+    for (attribute, quantity), weights in quantities(first, set[str].intersection(*common)).items():
         alone = replace(_without_baseline(same, metric, quantity, weights), attribute=attribute)
         usable = [(v, b) for v, b in paired if all(language in resampled[id(v)] for language in weights)]
         if not usable:
             unlike = ["its baseline was not scored on the same rows"] if paired else []
             found.append(Comparison(replace(alone, note="; ".join(notes + unlike))))
             continue
-        by_seed = [_total(v, metric, weights) - _total(b, metric, weights) for v, b in usable]
+        by_seed = [total_score(v, metric, weights) - total_score(b, metric, weights) for v, b in usable]
         gained = replace(
             alone,
             baseline=", ".join(dict.fromkeys(b.label for _, b in usable)),
-            baseline_score=_mean(_total(b, metric, weights) for _, b in usable),
+            baseline_score=_mean(total_score(b, metric, weights) for _, b in usable),
             gain=_mean(by_seed),
             note="; ".join(notes),
             by_seed=tuple(by_seed),
@@ -131,7 +131,7 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
         quantity=quantity,
         languages=tuple(weights),
         examples=sum(len(first.languages[language].examples.rows) for language in weights),
-        score=_mean(_total(variant, metric, weights) for variant in same),
+        score=_mean(total_score(variant, metric, weights) for variant in same),
         one_class=", ".join(said for language in weights if (said := _one_class(same, language))),
     )
 
@@ -163,7 +163,7 @@ def averages(evaluates: Sequence[Evaluate]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
+def quantities(variant: Variant, languages: Container[str]) -> Quantities:
     """Return the language weights of each quantity: single languages, averages, classes of zero-shot languages."""
     found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
     means = zero_shot_quantities(variant, languages)
@@ -174,7 +174,8 @@ def _quantities(variant: Variant, languages: Container[str]) -> Quantities:
     return found
 
 
-def _total(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
+def total_score(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
+    """Return the weighted sum of a variant's scores in several languages."""
     return sum(w * variant.languages[language].scores[metric] for language, w in weights.items())
 
 

@@ -1,5 +1,6 @@
 """Tables as LaTeX for a paper. A verdict after correction (a gain or a loss) is bold; an undecided gain is grey."""
 
+import re
 from collections.abc import Sequence
 
 from adaptx.report.tables import Table, TableCell
@@ -21,6 +22,7 @@ _ESCAPED = {
     "→": r"$\rightarrow$",
     "·": r"$\cdot$",
     "×": r"$\times$",
+    "±": r"$\pm$",
     "<": "$<$",
     ">": "$>$",
     "¹": r"\textsuperscript{1}",
@@ -31,9 +33,17 @@ _ESCAPED = {
 }
 
 
-def latex(tables: Sequence[Table]) -> str:
-    """Return the text of a LaTeX file with every table as a `table` environment, with captions and labels."""
-    return PREAMBLE + "\n".join(_table(table, number) for number, table in enumerate(tables, start=1))
+def latex(tables: Sequence[Table], name: str = "adaptx") -> str:
+    """Return the text of a LaTeX file with every table as a `table` environment, with captions and labels.
+
+    name: the recipe's name, with which labels begin: `tab:quickstart-1`.
+    """
+    return PREAMBLE + "\n".join(_table(table, label(name, number)) for number, table in enumerate(tables, start=1))
+
+
+def label(name: str, which: int | str) -> str:
+    """Return the label of a table of the recipe `name`, so that tables of several reports can be in one paper."""
+    return f"tab:{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}-{which}"
 
 
 def escaped(text: str) -> str:
@@ -41,14 +51,14 @@ def escaped(text: str) -> str:
     return "".join(_ESCAPED.get(character, character) for character in text)
 
 
-def _table(table: Table, number: int) -> str:
+def _table(table: Table, own_label: str) -> str:
     alignment = "".join("l" if column.words else "r" for column in table.columns)
     headers = " & ".join(_stacked(header) for header in table.headers)
     rows = "\n".join(" & ".join(_cell(cell) for cell in row) + r" \\" for row in table.rows)
     caption = " ".join(part for part in (f"{table.title}.", table.caption) if part)
     return (
         "\\begin{table}\n\\centering\n\\small\n"
-        f"\\caption{{{escaped(caption)}}}\n\\label{{tab:adaptx-{number}}}\n"
+        f"\\caption{{{escaped(caption)}}}\n\\label{{{own_label}}}\n"
         f"\\begin{{tabular}}{{{alignment}}}\n\\toprule\n{headers} \\\\\n\\midrule\n{rows}\n\\bottomrule\n"
         "\\end{tabular}\n\\end{table}\n"
     )

@@ -19,8 +19,10 @@ from adaptx.report.contrast_tables import contrast_answer, contrast_metrics, con
 from adaptx.report.contrasts import contrast_results
 from adaptx.report.forest import contrast_panel, gain_panel
 from adaptx.report.gain import Gain
+from adaptx.report.gain_metrics import gain_metrics
 from adaptx.report.gains import compute_gains
 from adaptx.report.latex import latex
+from adaptx.report.latex_main import main_table
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.mixing import mixed_variants, mixing_frame
 from adaptx.report.mixing_plots import mixing_heatmap
@@ -30,14 +32,15 @@ from adaptx.report.plots_languages import language_scatter
 from adaptx.report.plots_losses import development_curves, learning_curves
 from adaptx.report.plots_rows import gain_by_rows
 from adaptx.report.reproduction import reproduction_table
+from adaptx.report.seed_gains import seed_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import MOST_ANSWERS, SMOKE, Answer, PageSummary, headline, summarise, task_answer
-from adaptx.report.table import contrasts_frame, gains_frame, suites_frame, tidy_frame, tidy_records
+from adaptx.report.table import contrasts_frame, gains_frame, seed_gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.report.tuning import tuning_table, tuning_warnings
-from adaptx.specs import Task
+from adaptx.specs import Evaluate, Recipe, Task
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store.store import Store
 
@@ -55,7 +58,8 @@ class Report:
     """A written report: its files, and their content as objects.
 
     folder, html, scores_csv, gains_csv, figures: paths of what was written.
-    scores_json: the same tidy table as scores_csv. latex: the tables that a paper may need.
+    gains_by_seed_csv: scores and gains of each seed. scores_json: the same tidy table as scores_csv.
+    latex: the tables that a paper may need. main_latex: the table of all variants alone, which fits one column.
     contrasts_csv, suites_csv, mixing_csv: None if the recipe declares no contrasts, if none of its suites was measured,
         and if no variant is fused.
     table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
@@ -64,14 +68,17 @@ class Report:
     missing: names of planned evaluations that are not stored.
     records: the rows of `table` as plain JSON values.
     metrics: the most important numbers, as shares in [0, 1], under names that MLflow accepts.
+    variant_metrics: an evaluation of each variant -> its gains, for the variant's own run in MLflow.
     """
 
     folder: Path
     html: Path
     scores_csv: Path
     gains_csv: Path
+    gains_by_seed_csv: Path
     scores_json: Path
     latex: Path
+    main_latex: Path
     contrasts_csv: Path | None
     suites_csv: Path | None
     mixing_csv: Path | None
@@ -84,6 +91,7 @@ class Report:
     missing: tuple[str, ...]
     records: tuple[dict[str, Any], ...]
     metrics: dict[str, float]
+    variant_metrics: dict[Evaluate, dict[str, float]]
 
     def __repr__(self) -> str:
         missing = f", {len(self.missing)} evaluations not stored yet" if self.missing else ""
@@ -93,7 +101,15 @@ class Report:
     def files(self) -> tuple[Path, ...]:
         """All files of the report."""
         optional = (file for file in (self.contrasts_csv, self.suites_csv, self.mixing_csv) if file is not None)
-        return (self.html, self.scores_csv, self.gains_csv, self.scores_json, self.latex, *optional, *self.figures)
+        tables = (
+            self.scores_csv,
+            self.gains_csv,
+            self.gains_by_seed_csv,
+            self.scores_json,
+            self.latex,
+            self.main_latex,
+        )
+        return (self.html, *tables, *optional, *self.figures)
 
     @property
     def fingerprint(self) -> str:
@@ -149,7 +165,7 @@ class Section:
         return (*(table for each in self.scores.values() for table in each), *self.analysis.tables, self.cost)
 
 
-def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = ()) -> Report:
+def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = (), wide_table: bool = False) -> Report:
     """Write report.html, figures, tables (md, tex), scores (csv, json), and gains, suites and mixing (csv) into `out`.
 
     Args:
@@ -157,6 +173,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         store: the store that holds the plan's stages.
         out: the folder to write to. It is created if needed, and files of an earlier report there are overwritten.
         commands: the command lines that made this report, shown under "Reproduce".
+        wide_table: whether table-main.tex is as wide as a page of two columns, instead of one column.
 
     Raises:
         UserError: no evaluation of the plan is stored.
@@ -186,8 +203,10 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         html=out / "report.html",
         scores_csv=out / "scores.csv",
         gains_csv=out / "gains.csv",
+        gains_by_seed_csv=out / "gains_by_seed.csv",
         scores_json=out / "scores.json",
         latex=out / "tables.tex",
+        main_latex=out / "table-main.tex",
         contrasts_csv=out / "contrasts.csv" if found.contrasts else None,
         suites_csv=suites_csv,
         mixing_csv=mixing_csv,
@@ -207,8 +226,10 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         records=tuple(tidy_records(measurements)),
         metrics=contrast_metrics(found.contrasts)
         | {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
+        variant_metrics=gain_metrics(measurements, gains),
     )
     _write_tables(report, found)
+    _write_latex(report, found, plan.recipe, wide_table)
     report.html.write_text(html.render(_facts(plan, store, found, commands)), encoding="utf-8")
     return report
 
@@ -273,6 +294,7 @@ def _write_tables(report: Report, found: _Findings) -> None:
     """Write every file of a report except the page and the figures."""
     report.table.to_csv(report.scores_csv, index=False)
     report.gains.to_csv(report.gains_csv, index=False)
+    seed_gains_frame(found.measurements).to_csv(report.gains_by_seed_csv, index=False)
     report.scores_json.write_text(json.dumps(report.records, indent=1, allow_nan=False), encoding="utf-8")
     if report.contrasts_csv is not None:
         contrasts_frame(found.contrasts).to_csv(report.contrasts_csv, index=False)
@@ -281,9 +303,15 @@ def _write_tables(report: Report, found: _Findings) -> None:
     if report.mixing_csv is not None:
         mixing_frame(found.measurements).to_csv(report.mixing_csv, index=False)
     (report.folder / "tables.md").write_text(report.markdown(), encoding="utf-8")
+
+
+def _write_latex(report: Report, found: _Findings, recipe: Recipe, wide: bool) -> None:
     for_paper = [table for result in found.suites for table in result.tables(HTML_WIDEST)]
     for_paper += [table for section in found.sections for table in section.paper_tables]
-    report.latex.write_text(latex(for_paper), encoding="utf-8")
+    report.latex.write_text(latex(for_paper, recipe.name), encoding="utf-8")
+    measured = found.measurements
+    main = main_table(recipe, measured.tasks, found.gains, seed_gains(measured), found.contrasts, wide)
+    report.main_latex.write_text(main, encoding="utf-8")
 
 
 def missing_text(missing: Sequence[str]) -> str:

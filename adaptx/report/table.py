@@ -11,6 +11,7 @@ from adaptx.planning.plan import Plan
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.gain import Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, measure
+from adaptx.report.seed_gains import seed_gains
 from adaptx.report.suite_tables import SuiteResult
 from adaptx.store.store import Store
 
@@ -45,6 +46,15 @@ def gains_frame(gains: list[Gain]) -> Any:
 
     texts = ("languages", "by_seed")
     return pd.DataFrame([asdict(each) | {name: _words(getattr(each, name)) for name in texts} for each in gains])
+
+
+def seed_gains_frame(measurements: Measurements) -> Any:
+    """Return the scores and gains of each seed as a pandas.DataFrame, one row per `SeedGain`."""
+    import pandas as pd
+
+    frame = pd.DataFrame([asdict(each) for each in seed_gains(measurements)])
+    # An untrained checkpoint has no seed. Without a nullable type, pandas would turn the other seeds into floats.
+    return frame.astype({"seed": "Int64"})
 
 
 def contrasts_frame(results: Sequence[ContrastResult]) -> Any:

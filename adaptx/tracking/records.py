@@ -7,7 +7,7 @@ Each training and each merge is one run. Each evaluated variant is one run, with
 import hashlib
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,24 @@ class Records:
                 return self._merge(pending.stage, pending.key)
             case None:
                 return self._variant(pending)
+
+    def with_metrics(self, metrics: Mapping[Evaluate, Mapping[str, float]]) -> list[Record]:
+        """Return records that add metrics to the runs of variants. Each run is named by one of its evaluations.
+
+        Everything else in these runs stays as it is.
+        """
+        found: dict[str, dict[str, float]] = {}
+        for evaluate, values in metrics.items():
+            found.setdefault(self._model_key(evaluate), {}).update(values)
+        return [
+            Record(
+                RunKey("variant", key),
+                factors(self._describing(key)).label,
+                _milliseconds([entry for _, entry in self._stored(key)]),
+                metrics=tuple((name, value, 0) for name, value in values.items()),
+            )
+            for key, values in found.items()
+        ]
 
     def _training(self, train: Train, key: RunKey) -> Record:
         entry = self._entry(key.fingerprint)

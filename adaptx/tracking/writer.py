@@ -103,7 +103,9 @@ class Writer:
         self._log_data_sets(run_id, record)
         for file, folder in record.artifacts:
             self.client.log_artifact(run_id, str(file), artifact_path=folder)
-        self.client.set_terminated(run_id, record.status)
+        if run.info.status != record.status:
+            # The end of a run that was finished before does not move.
+            self.client.set_terminated(run_id, record.status)
 
     def find(self, key: RunKey) -> Any:
         """Return the run with this key, or None.
