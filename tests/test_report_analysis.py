@@ -276,7 +276,8 @@ class Growing(Redrawn):
     def gain(self, label: str, weights: dict[str, float]) -> Draws:
         (size,) = {v.evaluate.checkpoint.shape.encoder_parameters for v in self.variants[label]}
         slopes = {lang: 0.03 if language_facts(lang).joshi_class in LOW_RESOURCE else 0.01 for lang in weights}
-        height = sum(weight * slopes[lang] for lang, weight in weights.items()) * np.log10(size)
+        steepness = 0.0 if self.metric == "none" else 1.0
+        height = steepness * sum(weight * slopes[lang] for lang, weight in weights.items()) * np.log10(size)
         by_seed = height + 0.002 * np.sin(np.arange(3) * (1 + len(weights)) + size)
         rows = 0.001 * np.random.default_rng(len(weights)).normal(size=RESAMPLES)
         return Draws(by_seed, by_seed[:, None] + rows)
@@ -303,8 +304,8 @@ def test_scaling_finds_the_slopes_that_were_put_in(gains: list[Gain], redrawn: R
         "xnli, lora-r4 · Sequential · snli · bert: over these 3 models, the gain rises with body parameters along a "
     )
     assert said[0].startswith(f"{start}line, +1.")
-    assert "points for a tenfold size (95% interval over rows and seeds; p " in said[0]
-    assert said[1].startswith("The gain changes more in low-resource than in high-resource languages;")
+    assert "points for a tenfold size (95% interval over rows and seeds, corrected for 3 series; p " in said[0]
+    assert "snli · bert: the gain changes more in low-resource than in high-resource languages, by +2." in said[1]
     table = scaling_table(TARGET, every, "body parameters")
     assert [row[2].text for row in table.rows] == ["tenfold"] * 3
     assert table.rows[0][1].text == "3: 25.4k to 1.59M"
@@ -324,6 +325,9 @@ def test_two_sizes_are_told_as_a_change_and_not_as_a_slope(gains: list[Gain], re
     row = scaling_table(TARGET, found, "body parameters").rows[0]
     assert row[2].text.startswith("× 7.9")
     assert row[7].text == "–"
+    still = Growing(**vars(redrawn) | {"metric": "none"})
+    said = scaling_sentences(TARGET, size_series(TARGET, two, still), "body parameters")
+    assert said == ["xnli: in 3 of 3 series, the gain neither clearly rises nor falls with body parameters."]
 
 
 def test_gain_against_intermediate_compute_has_a_point_for_each_training(
@@ -356,7 +360,7 @@ def test_the_front_holds_what_nothing_beats(gains: list[Gain], redrawn: Redrawn)
     assert dear[0].front.probability < 0.05, "the cheaper training on SNLI scores 25 points more"
     table = frontier_table(TARGET, found)
     row = next(row for row in table.rows if row[0].text == label("sib200", 2))
-    assert float(row[-2].text) == pytest.approx(dear[0].front.probability, abs=0.005)
+    assert float(row[-2].text.strip("<>")) == pytest.approx(dear[0].front.probability, abs=0.011)
     assert "seconds on\nthis machine" in [column.header for column in table.columns]
 
 

@@ -137,7 +137,7 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
             TableCell(throughput(each.examples_per_second)),
             *([TableCell(watt_hours(each.energy_joules))] if metered else []),
             TableCell("yes" if each.front is not None and each.front.is_on else ""),
-            TableCell(NOTHING if each.front is None else f"{each.front.probability:.2f}"),
+            TableCell(NOTHING if each.front is None else _share(each.front.probability)),
             TableCell(_beaten_by(each.front)),
         )
         for each in found
@@ -188,7 +188,12 @@ def _beaten_by(front: Front | None) -> str:
     if front is None or front.beaten_by is None:
         return NOTHING
     label, share = front.beaten_by
-    return f"{label} ({share:.2f})"
+    return f"{label} ({_share(share)})"
+
+
+def _share(probability: float) -> str:
+    """Return a probability with two digits. It is an estimate, so it is never shown as 0 or 1."""
+    return "<0.01" if probability < 0.005 else ">0.99" if probability > 0.995 else f"{probability:.2f}"
 
 
 def _speed(seeds: Sequence[Variant]) -> float | None:

@@ -79,18 +79,26 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
 
 
 def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[str]:
-    """Return a sentence per series about the change of its gain, and one about resources if their slopes differ."""
+    """Return a sentence per series whose gain rises or falls, and one about the other series.
+
+    Another sentence follows a series in which low- and high-resource languages differ.
+    """
     found: list[str] = []
     verdicts = trend_verdicts([each.trend for each in series])
     resources = trend_verdicts([each.resources for each in series])
     for each, verdict, apart in zip(series, verdicts, resources, strict=True):
-        found.append(f"{task.name}, {each.name}: {_told(each, verdict, size)}.")
+        if verdict is not None and verdict.sign:
+            found.append(f"{task.name}, {each.name}: {_told(each, verdict, size, len(series))}.")
         if apart is not None and apart.sign:
             more = "more" if apart.sign > 0 else "less"
             found.append(
-                f"The gain changes {more} in low-resource than in high-resource languages; the difference for "
-                f"{change_for(each.trend)} is {_shown(apart)} points ({p_equals(apart.holm_p)})."
+                f"{task.name}, {each.name}: the gain changes {more} in low-resource than in high-resource languages, "
+                f"by {_shown(apart)} points for {change_for(each.trend)} ({p_equals(apart.holm_p)})."
             )
+    open_ = sum(verdict is None or not verdict.sign for verdict in verdicts)
+    if open_:
+        of = f"{open_} of {len(series)} series" if len(series) > 1 else "the one series"
+        found.append(f"{task.name}: in {of}, the gain neither clearly rises nor falls with {size}.")
     return found
 
 
@@ -118,14 +126,13 @@ def _row(series: Series, verdict: TrendVerdict | None, apart: TrendVerdict | Non
     )
 
 
-def _told(series: Series, verdict: TrendVerdict | None, size: str) -> str:
+def _told(series: Series, verdict: TrendVerdict, size: str, count: int) -> str:
+    """Return the change in words. count: the number of series for which the verdict is corrected."""
     trend = series.trend
     models = f"these {trend.sizes} {'models' if size.endswith('parameters') else 'budgets'}"
     whose = models if trend.over_seeds else f"{models} as trained here"
-    if verdict is None:
-        return f"over {whose}, the gain changes by {points(trend.change)} points for {change_for(trend)}, no interval"
-    verb = {1: "rises", -1: "falls", 0: "neither clearly rises nor falls"}[verdict.sign]
-    over = "rows and seeds" if trend.over_seeds else "rows"
+    verb = "rises" if verdict.sign > 0 else "falls"
+    over = f"rows{' and seeds' if trend.over_seeds else ''}{f', corrected for {count} series' if count > 1 else ''}"
     change = f"{_shown(verdict)} points for {change_for(trend)} (95% interval over {over}; {p_equals(verdict.holm_p)})"
     if trend.is_line:
         return f"over {whose}, the gain {verb} with {size} along a line, {change}"
