@@ -1,4 +1,4 @@
-"""The interface that notebooks and the command line both use: a recipe opened with a store and data.
+"""The interface that notebooks and the command line share.
 
 study = adaptx.open("recipes/quickstart.py", data="sample")
 study.plan
@@ -47,20 +47,17 @@ def open(  # noqa: A001
     settings: Mapping[str, Any] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> "Study":
-    """Return a study: the plan of a recipe over a store and data.
-
-    Planning uses no network and loads no model.
+    """Return a study, which plans a recipe and can run it. Opening it uses no network and loads no model.
 
     Args:
         recipe: a Recipe, or the path of a Python file whose `build()` returns one.
         store: folder of finished stages. It is created when the first stage is stored.
         data: folder of a local mirror of the hub, or `sample` for the rows in the package; None is the hub.
-        limit: maximum number of training rows per task, and of scored rows per language. Rows are drawn with seeds,
-            so every run draws the same rows.
+        limit: maximum number of training rows per task, and of scored rows per language. Every run draws the same rows.
         precision: `fp32` or `bf16` for every stage; None keeps the precision of each stage.
         settings: keyword arguments for the file's `build()`. Strings are parsed as on the command line.
-        tell: function that is called with a line of text for each damaged stage in the store. Such stages are left out.
-            None writes the lines to standard error.
+        tell: function that is called with a line of text for each damaged stage in the store. None writes the lines to
+            standard error.
 
     Raises:
         UserError: a bad recipe or option, a combination that is refused, or missing rows or weights.
@@ -87,7 +84,7 @@ def _known(precision: str | None) -> Precision | None:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenArguments:
-    """The arguments of `open` that decide which stages a plan contains: all except `store` and `tell`."""
+    """The arguments of `open` that decide which stages a plan contains."""
 
     recipe: Recipe | str | os.PathLike[str]
     data: str | None
@@ -96,7 +93,7 @@ class OpenArguments:
     settings: Mapping[str, Any]
 
     def plan(self, sources: Sources, store: Store) -> Plan:
-        """Return the plan, with the learning rates that the scores in the store choose.
+        """Return the plan. Learning rates are those that the scores in the store choose.
 
         Raises:
             UserError: as in `open`.
@@ -112,12 +109,12 @@ class OpenArguments:
 
 
 class Study:
-    """A recipe's plan over a store, with methods to run it, to read its scores and gains, and to load its models.
+    """A planned recipe with a store: runs it, returns its scores and gains, and loads its models.
 
     Attributes:
         store: the folder of finished stages.
         sources: where rows and weights are read.
-        dag: the plan as a value; the property `plan` shows it as a table.
+        dag: the plan as a value. The property `plan` shows it as a table.
     """
 
     def __init__(self, given: OpenArguments, store: Store, tell: Callable[[str], None]) -> None:
@@ -131,7 +128,7 @@ class Study:
 
     @property
     def recipe(self) -> Recipe:
-        """The recipe, after the `limit` and `precision` given to `open` were applied to every stage."""
+        """The recipe. The `limit` and `precision` given to `open` are already in its stages."""
         return self.dag.recipe
 
     @property
@@ -257,14 +254,14 @@ class Study:
     def gains(self, *, by_seed: bool = False) -> Any:
         """Return the gains over the matched baselines as a pandas.DataFrame.
 
-        There is one row per variant, quantity and metric. `gain` and its 95 % confidence interval from `low` to `high`
-        are shares, and `p` is two-sided. With three or more seeds (`seeds_compared`), interval and `p` account for the
-        variation over test rows and seeds, and with fewer seeds only for the variation over test rows. `holm_p`,
-        `corrected_low` and `corrected_high` are corrected for the number of comparisons.
+        There is one row per variant, quantity and metric. `gain` is a share, with a 95 % confidence interval from `low`
+        to `high` and a two-sided `p`. They account for the variation over test rows and, with three or more seeds
+        (`seeds_compared`), over seeds. `holm_p`, `corrected_low` and `corrected_high` are corrected for the number of
+        comparisons.
 
         Args:
-            by_seed: whether to return, instead, one row per seed, variant, quantity and metric, with `score`,
-                `baseline_score` and `gain`, as `gains_by_seed.csv` has them.
+            by_seed: whether to return one row per seed, variant, quantity and metric instead, with `score`,
+                `baseline_score` and `gain`.
         """
         from adaptx.report.gains import compute_gains
         from adaptx.report.measured import measure
@@ -280,7 +277,7 @@ class Study:
     def contrasts(self) -> Any:
         """Return the recipe's contrasts as a pandas.DataFrame with one row per contrast.
 
-        `difference` and its 95 % interval from `low` to `high` are shares. `holm_p`, `corrected_low` and
+        `difference` is a share, with a 95 % interval from `low` to `high`. `holm_p`, `corrected_low` and
         `corrected_high` are corrected for all contrasts. `note` says why a contrast has no difference or interval.
         """
         from adaptx.report.contrasts import contrast_results
@@ -294,14 +291,15 @@ class Study:
     def power(self, *, seed_deviation: float | None = None, row_deviation: float | None = None) -> Any:
         """Return the gains that this design can detect, as a pandas.DataFrame.
 
-        There is one row per primary comparison and design: as planned (`planned`), then with other numbers of seeds and
-        test rows. A true gain of `detectable` would be found in 4 of 5 such experiments; `corrected` is the same after
-        correction for `family_size` comparisons. Both are shares. Nothing needs to be stored.
+        There is one row per primary comparison and design: the planned design (`planned`), then designs with other
+        numbers of seeds and test rows. A true gain of `detectable` would be found in 4 of 5 experiments. A true gain of
+        `corrected` would still be found after correction for `family_size` comparisons. Both are shares. No stage needs
+        to be stored.
 
         Args:
-            seed_deviation: standard deviation of a gain over seeds, apart from the choice of test rows, as a share such
-                as 0.02. None is that of the stored scores or, without any, 0.02.
-            row_deviation: standard deviation of the difference of two models on one test row. None is that of the
+            seed_deviation: standard deviation of a gain over seeds on the same test rows, as a share. None is that of
+                the stored scores or, without any, 0.02.
+            row_deviation: standard deviation over test rows of the difference between two models. None is that of the
                 stored scores or, without any, 0.5.
 
         Raises:

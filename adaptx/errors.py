@@ -1,4 +1,4 @@
-"""Errors that a user can fix, and the message shown for an error of any kind."""
+"""Errors that a user can fix, and the messages of all errors."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,8 @@ class UserError(Exception):
 
     The message says what is wrong (with the value), why, and what to do.
 
-    It is not a ValueError, because Python and its libraries raise ValueError for faults in adaptx too, and a handler of
-    user errors must not catch those. If bad input makes a library raise ValueError, adaptx raises a UserError instead.
+    This is not a ValueError, because faults in adaptx can raise ValueError too. A handler of user errors must not catch
+    faults.
     """
 
 
@@ -20,7 +20,7 @@ class MissingInput(UserError):
 
 
 class NotFinite(UserError):
-    """A weight, loss, gradient or output that is NaN or infinite, so that results computed from it mean nothing."""
+    """A weight, loss, gradient or output that is NaN or infinite."""
 
 
 class OutOfMemory(UserError):
@@ -31,7 +31,7 @@ class StagesFailed(Exception):
     """The error at the end of a run in which some stages failed. All other stages are stored.
 
     Attributes:
-        failed: stage name -> cause, for stages that failed or were skipped because they need a failed stage.
+        failed: stage name -> cause, for stages that failed and stages that needed one of them.
         errors: stage name -> exception, for stages that failed.
     """
 
@@ -42,10 +42,10 @@ class StagesFailed(Exception):
 
 
 def is_fault(error: BaseException) -> bool:
-    """Return whether an error is a fault in adaptx, and not caused by the user's input or by the system."""
+    """Return whether an error is a fault in adaptx, and not of the user's input or the system."""
     return not isinstance(error, UserError | OSError | MemoryError)
 
 
 def told(error: BaseException) -> str:
-    """Return the message of an error. The error's type comes first, unless the error is a `UserError`."""
+    """Return the message of an error, with its type in front unless it is a `UserError`."""
     return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

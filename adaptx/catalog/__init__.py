@@ -1,4 +1,4 @@
-"""The catalog: known models, tasks, prompts, suites, languages and GPUs, as plain values."""
+"""The catalog: known models, tasks, prompts, suites, languages and GPUs."""
 
 from adaptx.catalog.ccg import ccg_task as ccg_task
 from adaptx.catalog.languages import LANGUAGES as LANGUAGES

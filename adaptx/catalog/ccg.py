@@ -39,14 +39,15 @@ _SPLITS = {
 def ccg_task(folder: str | Path | None = None) -> Task:
     """Return the task of supertagging with the categories found in a folder of CCGbank.
 
+    The folder has either the LDC's .auto files or plain files. The .auto files are in section folders (`00` to `24`),
+    which lie in `data/AUTO`, in `AUTO` or at the top. Plain files are called `train`, `dev` and `test`, and end in
+    .tsv, .txt or .conll. Their lines have a word, a tab and its category, and a blank line separates sentences.
+
     Args:
-        folder: a folder with CCGbank as the LDC distributes it, or with plain files. The LDC's .auto files are in
-            section folders (`00` to `24`), which lie in `data/AUTO`, in `AUTO` or at the top. Plain files are called
-            `train`, `dev` and `test`, end in .tsv, .txt or .conll, and have a word, a tab and its category per line and
-            a blank line between sentences. None takes the folder from the environment variable ADAPTX_CCGBANK.
+        folder: the folder; None takes it from the environment variable ADAPTX_CCGBANK.
 
     Raises:
-        MissingInput: no folder is named, or it does not contain all three parts.
+        MissingInput: no folder is named, or it does not contain all three parts of the corpus.
         UserError: a file has neither format.
     """
     named = folder or os.environ.get(FOLDER_VARIABLE)

@@ -1,4 +1,4 @@
-"""GPUs for which a plan estimates time, as plain values from the makers' data sheets."""
+"""GPUs for which a plan estimates time, from the makers' data sheets."""
 
 from dataclasses import dataclass
 
@@ -15,8 +15,8 @@ class Gpu:
 
     Attributes:
         name: short name with its memory.
-        peak_flops_per_second: peak rate of dense bf16 matrix products with fp32 accumulation, without sparsity.
-        memory_bytes: the gigabytes of the data sheet, counted as 10^9 bytes. No card has less than that.
+        peak_flops_per_second: peak rate of dense bf16 matrix products with fp32 accumulation.
+        memory_bytes: the gigabytes of the data sheet, counted as 10^9 bytes.
         source: where the numbers come from.
     """
 

@@ -1,8 +1,8 @@
 """Parsing of the language codes that people write (ISO 639-1, 639-2, 639-3, BCP 47, FLORES-200).
 
-`iso_639.csv` lists all 184 languages of ISO 639-1. Its columns are the two-letter code, the three-letter code of ISO
-639-3, the bibliographic code of ISO 639-2/B if that differs, the English name and, for a macrolanguage (`swa`,
-Swahili), the member language that data sets mean by it (`swh`).
+`iso_639.csv` lists the 184 languages of ISO 639-1. Its columns are the two-letter code, the three-letter code of ISO
+639-3, the code of ISO 639-2/B if that differs, the English name and, for a macrolanguage (`swa`, Swahili), the member
+language that data sets mean by it (`swh`).
 """
 
 import csv

@@ -1,17 +1,13 @@
-"""Facts about languages in addition to name and family: script, resources, and distance from English.
+"""Facts about languages: script, resources, and distance from English.
 
 `language_facts.csv` has one row per code of `languages.py`. A cell is empty if its source says nothing. The columns:
 
-- iso639_3: the individual language that the data sets mean (for Quechua, Ayacucho's `quy`). The sources of the other
-  columns are looked up by this code.
-- script: ISO 15924 code, which FLORES-200 writes after the language. For XTREME's codes, the script of XTREME's texts.
-- joshi_class: class from 0 (hardly any data) to 5 (most data) of Joshi et al. 2020 (arXiv:2004.09095), from the list
-  of languages published with the paper, lang2tax.txt. The list has language names instead of codes. The entry of a
-  macrolanguage is used for the member language that data sets mean, and the entry of Arabic only for Standard Arabic.
-  If copies of the list differ (Sinhala), the cell is empty.
-- syntactic_distance: distance from English in [0, 1]: 1 minus the cosine of the two languages' 103 syntactic features
-  in URIEL (Littell et al. 2017). Missing features are filled in from the nearest languages (the set syntax_knn, as in
-  lang2vec 1.1.2).
+- iso639_3: the individual language that the data sets mean (for Quechua, Ayacucho's `quy`).
+- script: ISO 15924 code of the script of the data sets' texts.
+- joshi_class: class from 0 (hardly any data) to 5 (most data) of Joshi et al. 2020 (arXiv:2004.09095, lang2tax.txt). A
+  macrolanguage's class is used for the member language that data sets mean.
+- syntactic_distance: 1 minus the cosine of the language's and English's 103 syntactic features in URIEL (Littell et al.
+  2017). Missing features come from the nearest languages (the set syntax_knn of lang2vec 1.1.2).
 """
 
 import csv
@@ -28,7 +24,7 @@ HIGH_RESOURCE = (3, 4, 5)
 
 
 class LanguageFacts(NamedTuple):
-    """The facts about a language. A field is None if its source says nothing about the language."""
+    """The facts about a language. A field is None if it is not known."""
 
     iso639_3: str | None
     script: str | None
@@ -42,8 +38,8 @@ UNKNOWN = LanguageFacts(None, None, None, None)
 def language_facts(code: str) -> LanguageFacts:
     """Return the facts about a language, given any of its codes (`ig`, `ibo`, `ibo_Latn`).
 
-    All fields are None for an unknown language. Only `iso639_3` is known for a language that has an ISO 639-1 code but
-    is not in the catalog (`br`).
+    Only `iso639_3` is known for a language that has an ISO 639-1 code but is not in the catalog. All fields are None
+    for other unknown languages.
     """
     found = catalog_code(code)
     if found is None:
@@ -57,8 +53,7 @@ def language_facts(code: str) -> LanguageFacts:
 def catalog_code(code: str) -> str | None:
     """Return the catalog's code for a language, or None if the catalog does not have the language.
 
-    If the catalog has several codes for the language, the codes in the script that `code` names are preferred. Among
-    them, the ISO 639-3 code is returned if the catalog has it, and otherwise the shortest code.
+    Of several codes, those in the script that `code` names come first, then the ISO 639-3 code, then the shortest code.
     """
     if code in _table():
         return code
@@ -74,7 +69,7 @@ def catalog_code(code: str) -> str | None:
 
 
 def unknown_languages(codes: Iterable[str]) -> list[str]:
-    """Return, each once, those of the given codes whose language the catalog does not have."""
+    """Return those of the given codes whose language the catalog does not have, each once."""
     return [code for code in dict.fromkeys(codes) if catalog_code(code) is None]
 
 
@@ -88,9 +83,7 @@ def same_language(one: str, other: str) -> bool:
 
 
 def _script(code: str, found: str) -> str | None:
-    """Return the script that `code` names, or else the only script of its language in the catalog; None if it has
-    several.
-    """
+    # A code without a script means the only script of its language, or no script if the language has several.
     tag = read_code(code)
     if tag is not None and tag.script is not None:
         return tag.script
@@ -101,6 +94,8 @@ def _script(code: str, found: str) -> str | None:
 
 @functools.cache
 def _table() -> dict[str, LanguageFacts]:
+    # lang2tax.txt has names instead of codes. Its Arabic is used only for Standard Arabic. Copies of the file differ
+    # for Sinhala, whose cell is therefore empty.
     text = (files("adaptx.catalog") / "language_facts.csv").read_text(encoding="utf-8")
     return {
         row["code"]: LanguageFacts(

@@ -1,9 +1,8 @@
-"""English name and family of each language, by the codes that tasks use.
+"""English name and family of each language, by the codes that data sets use.
 
-Codes are those of the data sets. XTREME and most others use ISO 639-1, some use ISO 639-3, and FLORES-200 uses ISO
-639-3 followed by a script. Names follow FLORES-200 (NLLB Team 2022, arXiv:2207.04672). Families are the top-level
-families of Glottolog (glottolog.org); Indo-European is followed by its branch. Glottolog counts a creole among the
-relatives of the language that most of its words come from.
+XTREME and most others use ISO 639-1, some use ISO 639-3, and FLORES-200 uses ISO 639-3 followed by a script. Names
+follow FLORES-200 (NLLB Team 2022, arXiv:2207.04672). Families are the top-level families of Glottolog (glottolog.org);
+Indo-European is followed by its branch. A creole has the family of the language that most of its words come from.
 """
 
 from typing import NamedTuple

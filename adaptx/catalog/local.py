@@ -33,19 +33,18 @@ def local_task(
         NEWS = local_task("news", Classification(("sport", "politics")),
                           train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
 
-    The files are read whatever value `--data` has. The fingerprints of stages that read a file depend on its contents.
-
-    Every format has the role `cluster`: rows with the same value there (a document) are drawn together by a row limit,
-    and resampled together for confidence intervals.
+    The option `--data` does not change where these files are read. The fingerprints of stages that read a file depend
+    on its contents.
 
     Args:
         name: name of the task.
-        task_format: what a row holds and what is predicted. Labels and tags in the files are names, or
-            indices into the format's labels. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
+        task_format: what a row holds and what is predicted. Labels and tags in the files are names, or indices into the
+            format's labels. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
         train: language -> file with training rows.
         development: language -> file with development rows.
         evaluation: language -> file with evaluation rows.
-        columns: role of the format -> column of the files, for roles whose column has another name.
+        columns: role of the format -> column of the files, for roles whose column has another name. Every format also
+            has the role `cluster` (`Rows.columns`).
         metrics: names of metrics; None is the format's usual metrics.
         pool: language -> file with the candidates of a retrieval task.
 

@@ -1,9 +1,8 @@
-"""The languages of checkpoints' pretraining text, if the authors published a list.
+"""The languages of checkpoints' pretraining text.
 
-The lists hold ISO 639-3 codes of individual languages, as in `language_facts`: a published `sw` is `swh` here, and `no`
-is `nob`. Scripts and romanised texts of a language are not distinguished. Qwen 3 and Llama 3 are missing, because no
-list of their text was published. e5-mini is missing, because it was distilled on other data sets than its teacher was
-pretrained on.
+The lists hold ISO 639-3 codes of individual languages, as in `language_facts`: a published `sw` is `swh` here. Scripts
+of a language are not distinguished. Qwen 3 and Llama 3 are missing, because no list of their text was published.
+e5-mini is missing, because its text differs from that of its teacher.
 """
 
 from adaptx.catalog.language_facts import language_facts

@@ -1,9 +1,8 @@
 """Prompts: how rows are written for a language model, and which words stand for their labels.
 
-The T5 prompts are those with which T5 was fine-tuned in its paper (Raffel et al. 2020, arXiv:1910.10683, appendix D).
-The MT5 prompts are from the released code of mT5 (Xue et al. 2021, arXiv:2010.11934; google-research/multilingual-t5,
-preprocessors.py and tasks.py). All other prompts are plain English for decoders, and end with a cue after which the
-answer begins.
+T5's prompts are from its paper (Raffel et al. 2020, arXiv:1910.10683, appendix D). mT5's prompts are from its released
+code (Xue et al. 2021, arXiv:2010.11934; google-research/multilingual-t5, preprocessors.py and tasks.py). All other
+prompts are plain English for decoders, and end with a cue after which the answer begins.
 """
 
 from adaptx.errors import UserError

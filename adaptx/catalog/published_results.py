@@ -1,7 +1,4 @@
-"""Published scores with which reproductions are compared, as plain values that name their source.
-
-Only some of the published scores are here: the tables for single intermediate tasks, for example, are missing.
-"""
+"""Published scores with which reproductions are compared."""
 
 from adaptx.specs import PublishedScore
 

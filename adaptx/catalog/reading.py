@@ -1,4 +1,4 @@
-"""How the hidden states of each model family are read, as plain values. docs/families.md explains them."""
+"""Which hidden states and tokenizers can be read in which way. docs/families.md explains it."""
 
 from adaptx.specs import Hidden, ModelFamily, Pooling, Shape, TaskFormat
 from adaptx.specs.architectures.architecture import Architecture
@@ -20,7 +20,7 @@ If the tokenizer has no token for this separator, its end-of-text token is used.
 def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
     """Return why a checkpoint's tokenizer cannot be used for a format, or None if it can.
 
-    Some formats need to know where in the text a token lies. If `shape` is None (not known), nothing is refused.
+    Some formats need to know where in the text a token lies. A checkpoint whose `shape` is None is never refused.
     """
     if shape is None or shape.vocabulary != shape.architecture.byte_vocabulary:
         return None
@@ -31,7 +31,7 @@ def places_refusal(shape: Shape | None, task_format: TaskFormat) -> str | None:
 
 
 def framing_refusal(family: ModelFamily, architecture: Architecture | None, framing: Hidden) -> str | None:
-    """Return why the hidden states of a family's models cannot be read with a framing, or None if they can.
+    """Return why the hidden states of a model family cannot be read with a framing, or None if they can.
 
     `architecture` is None if it is not known.
     """

@@ -1,4 +1,4 @@
-"""Benchmarks as plain values: their tasks, in the groups and the order of their papers."""
+"""Benchmarks: their tasks, in the groups and the order of their papers."""
 
 from adaptx.catalog.tasks import (
     BUCC,

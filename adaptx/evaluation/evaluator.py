@@ -94,7 +94,7 @@ class Evaluator:
     def read(self, one: Pass, model: Model) -> Any:
         """Return the model's output for each item of a `Pass`, in order.
 
-        The result is a tensor [items, ...] in fp32 on the CPU, or a list with one value per item.
+        If the outputs are tensors, the result is a tensor [items, ...] in fp32 on the CPU. Otherwise it is a list.
 
         Raises:
             NotFinite: an output is NaN or infinite.
@@ -124,7 +124,7 @@ class Evaluator:
 
 
 def scores(task: Task, predicted: Predictions, language: str) -> Mapping[str, float]:
-    """Return the task's metrics for the predictions of one language, as shares in [0, 1].
+    """Return the task's metrics for one language's predictions, as shares in [0, 1].
 
     Raises:
         UserError: the rows have no gold labels.

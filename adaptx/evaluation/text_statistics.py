@@ -1,7 +1,4 @@
-"""Statistics of how well a tokenizer's vocabulary covers a language: tokens per word and share of unknown tokens.
-
-In scripts without spaces, words cannot be counted, so each character counts as a word.
-"""
+"""How well a tokenizer's vocabulary covers a language: tokens per word and share of unknown tokens."""
 
 import re
 import unicodedata
@@ -22,7 +19,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|{_LETTER}(?:['\u2019]?{_LETTER})*")
 
 @dataclass(frozen=True)
 class TextStatistics:
-    """Statistics of a set of texts. The shares of unknown tokens and of truncated texts are in [0, 1]."""
+    """Statistics of a set of texts. Shares are in [0, 1]."""
 
     tokens_per_word: float
     unknown_share: float
@@ -37,10 +34,7 @@ def num_words(text: str) -> int:
 
 
 def text_statistics(texts: Iterable[str], encoded: Iterable[Encoding], tokenizer: Any) -> TextStatistics:
-    """Return the statistics of a set of texts.
-
-    The statistics are tokens per word (without special tokens) and the shares of unknown tokens and truncated texts.
-    """
+    """Return the statistics of a set of texts. Special tokens are not counted."""
     special = {token for token in tokenizer.all_special_ids if token != tokenizer.unk_token_id}
     sequences = [sequence for part in encoded for sequence in part.ids]
     tokens = [token for sequence in sequences for token in sequence if token not in special]

@@ -1,7 +1,4 @@
-"""Kinds of plain values: bools, numbers, strings and None.
-
-Scalars of numpy become Python's. Nothing else is converted.
-"""
+"""Kinds of plain values: bools, numbers, strings and None."""
 
 import math
 import numbers
@@ -12,7 +9,7 @@ from adaptx.specs.kind import Kind, Wrong, refusal, shown
 
 
 def without_numpy(value: Any) -> Any:
-    """Return a scalar of numpy as Python's, and any other value unchanged. numpy is not imported."""
+    """Return a scalar of numpy as Python's, and any other value unchanged."""
     if any(base.__name__ == "generic" and base.__module__ == "numpy" for base in type(value).__mro__):
         return value.item()
     return value

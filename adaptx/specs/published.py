@@ -15,18 +15,16 @@ from adaptx.specs.names import check_file_name
 class Published:
     """A module that was trained outside adaptx. A `start` can name it in place of a training.
 
-    Planning reads the module's files, and refuses them if they do not match `method` and `model`.
-    `adaptx published SOURCE` prints the method to write. The fingerprint depends on the method and on the contents of
-    the files.
+    `adaptx published SOURCE` prints the method to write. Planning reads the module's files, and refuses them if they do
+    not match `method` and `model`. The fingerprint depends on the method and on the contents of the files.
 
     Attributes:
         source: a hub id (`owner/name`), or a folder. A folder is an absolute path, or begins with `./`, `../` or `~`.
         model: the checkpoint that the module was trained on.
-        method: the method that the module belongs to, with its sizes.
+        method: the module's method, with its sizes.
         name: name of the module in tables; empty is the last part of `source`.
         revision: branch, tag or commit on the hub; None is the main branch.
-        same_base: True asserts that the module was trained on `model`. This is needed if the names and digests in the
-            module's config cannot show it.
+        same_base: True asserts that the module was trained on `model`, for modules whose config cannot show it.
         licence: licence of the module.
     """
 

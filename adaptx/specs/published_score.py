@@ -16,7 +16,7 @@ class PublishedScore:
             score without an intermediate task.
         value: the score.
         source: where it was published.
-        band: a measured score that differs by at most this much counts as a reproduction.
+        band: largest difference at which a measured score counts as a reproduction.
     """
 
     model: Word

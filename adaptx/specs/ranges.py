@@ -1,4 +1,4 @@
-"""Field types that name the range of their values. `adaptx.specs.checked` reads them."""
+"""Field types that name the range of their values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Recipes: the evaluations that answer a question, and the comparisons by which they answer it."""
+"""Recipes: the evaluations that answer a question."""
 
 from dataclasses import KW_ONLY
 from typing import Annotated, Literal
@@ -25,7 +25,7 @@ class Recipe:
     """The evaluations that answer one question.
 
     Attributes:
-        name: also the name of the MLflow experiment.
+        name: name of the recipe and of its MLflow experiment.
         evaluations: the wanted scores. The plan adds the trainings and merges that they need.
         title: heading of the report.
         notes: sentences that the report prints.
@@ -33,10 +33,8 @@ class Recipe:
         published: published scores that the report prints next to the measured ones.
         question: what the recipe asks, in one sentence. The report prints the answer below it.
         contrasts: the comparisons between variants that the question names. Each uses evaluations of this recipe.
-        primary: the comparisons that answer the question. Their p-values are corrected together, as one family of
-            tests; the report calls all other comparisons exploratory. None is the contrasts if there are any.
-        smoke: whether the recipe only shows that its stages run, with too few rows and seeds to learn from. The report
-            then draws no conclusion.
+        primary: the comparisons that answer the question. Their p-values are corrected together. The report calls all
+            other comparisons exploratory. None is the contrasts if there are any.
     """
 
     name: str
@@ -77,5 +75,7 @@ class Recipe:
 
     @property
     def primary_comparisons(self) -> PrimaryComparisons | None:
-        """`primary`, or the contrasts if the recipe has some and does not say; None if nothing is declared."""
+        """The comparisons that answer the question: `primary` or, if it is None, the contrasts; None if there are
+        neither.
+        """
         return self.primary or ("contrasts" if self.contrasts else None)

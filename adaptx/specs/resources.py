@@ -1,6 +1,6 @@
 """The device that a stage runs on, and how much of a batch it processes at a time.
 
-Nothing here changes a result, so nothing here enters a fingerprint.
+These settings do not change results and are not part of fingerprints.
 """
 
 import re
@@ -19,12 +19,12 @@ class Resources:
 
     Attributes:
         device: `cpu`, `cuda`, `cuda:1` or `mps`; None is the best available one.
-        micro_batch_size: maximum number of examples per forward pass.
-        micro_batch_tokens: maximum number of tokens per forward pass, without padding. If both maxima are None, the
-            tokens are limited by the device's default and the examples are not limited.
+        micro_batch_size: maximum number of examples per forward pass; None sets no limit.
+        micro_batch_tokens: maximum number of tokens per forward pass, without padding. None is the device's default or,
+            if `micro_batch_size` is given, no limit.
         saved_state_seconds: time between two saved states of a running training.
-        gradient_checkpointing: whether the backward pass computes the layers' activations again, instead of keeping
-            them, which takes less memory and more time.
+        gradient_checkpointing: whether the backward pass computes the layers' activations again instead of keeping
+            them. This takes less memory and more time.
     """
 
     device: str | None = None
@@ -39,7 +39,7 @@ class Resources:
 
     @property
     def device_type(self) -> str:
-        """The device without its number. If none is named, it is `cpu`, because only a run looks for other devices."""
+        """The device without its number; `cpu` if no device is named."""
         return (self.device or "cpu").partition(":")[0]
 
     def micro_batch_limits(self, device_type: str) -> tuple[int | None, int | None]:
@@ -54,12 +54,10 @@ class Resources:
     def largest_micro_batch(self, examples: int, tokens: int, longest: int) -> int:
         """Return the predicted number of tokens in the largest micro-batch of a batch.
 
-        A sequence is never split, so the longest one is a micro-batch of its own if it exceeds the limit.
-
         Args:
             examples: examples in the batch.
             tokens: tokens in the batch, without padding.
-            longest: tokens of the batch's longest sequence.
+            longest: tokens of the batch's longest sequence, which is never split.
         """
         most_tokens, most_examples = self.micro_batch_limits(self.device_type)
         found = tokens

@@ -1,8 +1,8 @@
 """The paths of an architecture's linear maps in a network of transformers.
 
 The key of a backbone's tensor is (layer, site, tensor name), such as `(3, "query", "weight")`. Layers are numbered
-through all stacks, the encoder's first, and the layer is None for tensors outside the layers. The site is the name that
-all architectures share (`adaptx.specs.linear_maps`) or, for a parameter without such a name, its path.
+through all stacks, the encoder's first. For a tensor outside the layers, the layer is None. For a tensor of no site
+(`adaptx.specs.linear_maps`), its path stands in place of the site.
 """
 
 from dataclasses import dataclass, replace
@@ -19,15 +19,15 @@ Key = tuple[int | None, str, str]
 class Sites:
     """The paths of linear maps in an architecture or, after `placed`, in one network.
 
-    `placed` adds what only a network has: the number of layers in each stack, and `prefix`, with which every path in
-    the network's backbone begins, such as `roberta.`.
+    In a network, the stacks have numbers of layers, and every path of the backbone begins with `prefix`, such as
+    `roberta.`.
     """
 
     stacks: tuple[LayerStack, ...]
     prefix: str = ""
 
     def placed(self, network: Any) -> Self:
-        """Return these sites with the layers and the prefix of a network of transformers, which may have a head."""
+        """Return these sites with the numbers of layers and the prefix of a network of transformers."""
         config = network.config
         # A second stack is the decoder of an encoder-decoder. T5 and BART name its number of layers differently.
         second = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", 0)
@@ -62,7 +62,9 @@ class Sites:
         return [f"{self.prefix}{stack.layer.format(place)}" for stack in self.stacks for place in range(stack.layers)]
 
     def layer(self, path: str) -> int | None:
-        """Return the index of the layer in which a module or parameter lies, or None if it lies outside the layers."""
+        """Return the index of the layer to which a path in the network leads, or None if it leads outside the
+        layers.
+        """
         return next((found[0] for stack in self.stacks if (found := stack.place(self._inner(path)))), None)
 
     def key(self, parameter: str) -> Key:
@@ -80,7 +82,7 @@ class Sites:
 
 
 def sites_of(network: Any) -> Sites:
-    """Return the sites in a network of transformers, which may have a head over its backbone."""
+    """Return the sites in a network of transformers, with or without a head."""
     config = network.config
     architecture = ARCHITECTURES[config.model_type]
     gated = architecture.either_gated and config.is_gated_act

@@ -1,7 +1,7 @@
-"""Stages: the trainings, merges and evaluations of which a recipe consists.
+"""Stages: the trainings, merges and evaluations of a recipe.
 
-A stage is a frozen value that holds its inputs. Two stages that describe the same work are therefore equal, and a plan
-holds them as one node: an intermediate training that many target trainings start from runs once.
+A stage is a frozen value that contains its input stages. Equal stages are one node of a plan: an intermediate training
+that many target trainings start from runs once.
 """
 
 from dataclasses import KW_ONLY, field
@@ -36,8 +36,8 @@ class Pretrained:
 class Sequential:
     """The module of another training as a start (STILTs; Phang et al. 2018, arXiv:1811.01088).
 
-    If method, sites and shapes agree, that module is trained further. Otherwise that module is frozen into the
-    backbone, and a new module is trained on top.
+    If method, sites and shapes agree, this module is trained further. Otherwise it is frozen into the backbone, and a
+    new module is trained on top.
     """
 
     stage: "Annotated[Train | Published, Known(_MERGED)]"
@@ -47,7 +47,7 @@ class Sequential:
 class Stack:
     """A new module on top of frozen ones (Pfeiffer et al. 2020, arXiv:2005.00052).
 
-    The module of the first of `stages` lies directly on the backbone, and every other module on top of the one before.
+    The module of the first stage lies on the backbone, and each other module on the one before.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -62,8 +62,8 @@ class Stack:
 class Fuse:
     """A learned mixture of frozen modules: AdapterFusion (Pfeiffer et al. 2021, arXiv:2005.00247).
 
-    LoRA modules can be mixed as well as adapters. Only the mixing layers and the head are trained. The new
-    training has the same method as all mixed modules, and adds no module of its own.
+    Adapters and LoRA modules can be mixed, if all have the same method. The training has this method too, but adds no
+    module: only the mixing layers and the head are trained.
     """
 
     stages: tuple["Annotated[Train | Published, Known(_MERGED)]", ...]
@@ -108,8 +108,7 @@ class NewHead:
 class KeptHead:
     """The head of the training that the start names, trained further.
 
-    The tasks of both trainings must have the same label names. Their order may differ, because labels are matched by
-    name.
+    The tasks of both trainings must have the same label names, in any order.
     """
 
 
@@ -124,14 +123,14 @@ class Train:
         config: hyper-parameters and seed.
         start: what the training begins from.
         head: a new head, or the one of the training that `start` names.
-        framing: how the checkpoint reads the task. A mixture takes one framing for all its tasks, or a tuple with one
-            per task in their order. None leaves the choice to the checkpoint.
-        limit: maximum number of training rows per task; None reads all. The rows are drawn at random with the label
-            proportions of the whole set, and rows that share a premise or a context are drawn together. If the task has
-            several sets of rows, each contributes rows in proportion to its size.
-        limit_seed: seed with which `limit` draws rows. None is the training's seed, so trainings with different seeds
-            read different rows. Give all of them the same number to train them on the same rows.
-        keep: whether the weights of a full fine-tuned model stay in the store after its scores are stored. It does not
+        framing: how the checkpoint reads the task. A mixture takes one framing for all tasks, or a tuple with one per
+            task. None leaves the choice to the checkpoint.
+        limit: maximum number of training rows per task; None reads all. The drawn rows have the label proportions of
+            the whole set. Rows that share a premise or a context are drawn together. If the task has several sets of
+            rows, each contributes in proportion to its size.
+        limit_seed: seed with which `limit` draws rows. None is the training's seed, so each seed trains on other rows.
+            A number gives all seeds the same rows.
+        keep: whether a full fine-tuned model's weights stay in the store after its scores are stored. It does not
             change the fingerprint.
     """
 
@@ -181,7 +180,7 @@ class Train:
 
     @property
     def inputs(self) -> "tuple[ModuleStage, ...]":
-        """The trainings and merges among `module_sources`. Published modules are not stages, so they are left out."""
+        """The trainings and merges among `module_sources`. Published modules are not stages."""
         return tuple(stage for stage in self.module_sources if not isinstance(stage, Published))
 
 
@@ -233,7 +232,7 @@ class Merge:
 
     @property
     def method(self) -> Method:
-        """The method of the merged module. Its rank, for example, may differ from the ranks of the trainings."""
+        """The method of the merged module. Its rank may differ from the trainings' ranks."""
         first, *others = (stage.method for stage in self.stages)
         return first.merged(others, self.rule)
 
@@ -257,11 +256,10 @@ class Evaluate:
         model: a bare checkpoint, a training or a merge.
         precision: None is the training's precision, or fp32 for a bare checkpoint.
         framing: how the model reads the rows. None is the training's framing if that is a `Text` or if the training's
-            head is used, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so it also works
-            with a bare encoder-decoder or decoder.
-        limit: maximum number of rows; None reads all. The rows are drawn as training rows are, but with one fixed seed
-            for all models. From sets whose rows translate one another (`Rows.parallel_group`), the same rows are drawn
-            in every language.
+            head is used, and otherwise the checkpoint's `embedding`. A `Text` framing needs no head, so a bare
+            checkpoint can have one too.
+        limit: maximum number of rows; None reads all. All models are scored on the same rows, and so are all languages
+            if their rows translate one another (`Rows.parallel_group`).
     """
 
     model: Annotated[ModelSpec | Train | Merge, Known(_NO_ANSWERS)]

@@ -1,4 +1,4 @@
-"""Suites: benchmarks of several tasks. The tasks lie in groups, and the benchmark's paper averages over each group."""
+"""Suites: benchmarks of several tasks."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from adaptx.specs.task import Task
 
 @spec
 class Group:
-    """Tasks over which a suite averages. `name` is the heading that the suite's paper gives them."""
+    """Tasks whose scores a suite averages. `name` is their heading in the suite's paper."""
 
     name: Word
     tasks: Annotated[tuple[Task, ...], NotEmpty()]
@@ -17,7 +17,7 @@ class Group:
 
 @spec
 class Suite:
-    """A benchmark of several tasks. `name` also selects the way of averaging in `adaptx.metrics.suites`."""
+    """A benchmark of several tasks. `adaptx.metrics.suites` averages its scores in a way that depends on `name`."""
 
     name: Word
     groups: Annotated[tuple[Group, ...], NotEmpty()]

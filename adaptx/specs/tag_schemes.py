@@ -1,8 +1,7 @@
 """The schemes in which tags mark spans, and the refusal of schemes that span metrics would misread.
 
-seqeval's default mode, which XTREME uses, reads the prefixes B, I, E and S: the schemes BIO (IOB2), IOB1 and IOBES. To
-seqeval, any other letter continues a span of the same type. It would therefore give BILOU or BMES tags a score, but a
-wrong one.
+Span metrics read the prefixes B, I, E and S, as seqeval's default mode does in XTREME. They would give BILOU or BMES
+tags a wrong score.
 """
 
 from collections.abc import Iterable
@@ -19,12 +18,12 @@ _BMES_REMEDY = _TO_BIO.format("S- (W-)", "M- and E-", "SW", "ME")
 
 
 def marks_spans(tags: Iterable[str]) -> bool:
-    """Return whether some tag begins with `B-` or `I-`, in upper or lower case, as tags of spans do."""
+    """Return whether some tag begins with `B-` or `I-`, in upper or lower case."""
     return any(tag[:2].upper() in ("B-", "I-") for tag in tags)
 
 
 def foreign_scheme(tags: Iterable[str]) -> str | None:
-    """Return the tags' scheme with a remedy (`BILOU (L-PER). Write ...`) if span metrics misread it, or else None."""
+    """Return the tags' scheme with a remedy (`BILOU (L-PER). Write ...`), or None if span metrics can read the tags."""
     prefixes = frozenset(tag[0] for tag in _typed(tags))
     if prefixes & frozenset("LU") and prefixes <= _BILOU:
         return f"BILOU ({_shown(tags, 'LU')}). {_BILOU_REMEDY}"
@@ -36,7 +35,7 @@ def foreign_scheme(tags: Iterable[str]) -> str | None:
 def scheme_fault(tags: Iterable[str]) -> str | None:
     """Return why span metrics cannot read a tag set, or None if they can.
 
-    A set without `B-` and `I-` tags is accepted, because XTREME computes span metrics over parts of speech too.
+    Tags that mark no spans, such as parts of speech, are accepted, as in XTREME.
     """
     tags = tuple(tags)
     if not marks_spans(tags):

@@ -1,4 +1,4 @@
-"""Tasks. A task is data: where its rows are and what their columns mean. Only its format has behaviour."""
+"""Tasks as data: where a task's rows are and what their columns mean."""
 
 from dataclasses import KW_ONLY, field, replace
 from typing import Annotated
@@ -34,7 +34,7 @@ class Rows:
         columns: pairs (role of the format, column of the data set). A dot names a nested column (`answers.text`), and a
             tuple of columns becomes one list. Every format also has the role `cluster`: rows with the same value there
             (a document, a passage) are drawn together by a row limit, and resampled together for confidence intervals.
-        label_names: if labels or tags are integers, their names in the order of the integers; empty if the column holds
+        label_names: names of labels or tags that are integers, in the order of the integers; empty if the column holds
             names.
         choice_keys: for multiple choice, the raw label of each choice in order, such as `("A", "B")`; empty if labels
             are choice indices.
@@ -96,10 +96,8 @@ class Task:
         train: training rows in the source language or languages.
         development: rows in the source language or languages, on which `Best` selects the weights to keep.
         evaluation: rows on which models are scored, one entry per language.
-        pool: candidates of a retrieval task, ranked for the queries of every language.
+        pool: candidates of a retrieval task, in every language.
         translated: training rows translated into other languages, which `with_translated` adds to `train`.
-        shuffled_by: seed of a permutation of the labels among the rows that a training reads, which leaves nothing to
-            learn but their format; None for the true labels. `with_shuffled_labels` sets it.
         metrics: names in `adaptx.metrics`. The first one selects the weights to keep, and reports show it.
         kind: kind of task, such as `nli`, which `SeenData` can name.
         licence: licence of the data.
@@ -148,7 +146,7 @@ class Task:
 
     @property
     def reads_passages(self) -> bool:
-        """Return whether training rows contain a passage (a context) that is longer than a sentence or two."""
+        """Whether training rows contain passages, which are longer than a sentence or two."""
         return any(rows.column("context") for rows in self.train)
 
     def rows_in(self, language: str) -> Rows:
@@ -163,7 +161,7 @@ class Task:
         raise UserError(f"task {self.name} has no evaluation rows in {language!r}; it has {', '.join(self.languages)}")
 
     def in_languages(self, *languages: str) -> "Task":
-        """Return the task with evaluation rows in these languages only, in this order.
+        """Return the task with evaluation rows in these languages only, in the given order.
 
         Raises:
             UserError: the task is not evaluated in one of them.
@@ -171,14 +169,14 @@ class Task:
         return replace(self, evaluation=tuple(self.rows_in(language) for language in languages))
 
     def selected_on(self, rows: int, task: "Task | None" = None) -> "Task":
-        """Return the task, with the first rows of a development set as its only development rows.
+        """Return the task with one development set: the first rows of the development set of `task`.
 
         Args:
             rows: maximum number of development rows.
-            task: the task whose development set is used; None is the task itself.
+            task: the task whose development set is used; None is this task itself.
 
         Raises:
-            UserError: the task does not have exactly one development set.
+            UserError: `task` does not have exactly one development set.
         """
         source = task or self
         if len(source.development) != 1:
@@ -191,7 +189,7 @@ class Task:
         return replace(self, development=(replace(whole, stop=rows, expected=expected),))
 
     def on_development(self) -> "Task":
-        """Return a task that evaluates models on this task's development rows, such as `nli-development` for `nli`.
+        """Return a task that scores models on this task's development rows, such as `nli-development` for `nli`.
 
         Raises:
             UserError: the task has no development rows, or several sets of them in one language.
@@ -236,7 +234,7 @@ class Task:
     def with_translated(self, *languages: str) -> "Task":
         """Return the task with its translated training rows in these languages added to `train`.
 
-        Without arguments, the translated rows of every language are added.
+        No languages means every language that has translated rows.
 
         Raises:
             UserError: the task has no translated rows, or none in one of the languages.

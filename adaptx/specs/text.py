@@ -25,11 +25,10 @@ class Rank:
     """Decision by ranking: the answer is the candidate with the highest log-likelihood after the prompt.
 
     Attributes:
-        normalisation: the length by which log-likelihoods are divided.
-        end: whether the end-of-text token counts as part of a candidate. With None, it counts if the model was trained
-            with a `Text` framing, and so has learned to end its answers. It does not count for other models, such as
-            bare checkpoints. Without the token, the normalisations `NONE` and `CHARACTERS` give `acc` and `acc_norm` of
-            the lm-evaluation-harness.
+        normalisation: the length by which log-likelihoods are divided. `NONE` and `CHARACTERS` give `acc` and
+            `acc_norm` of the lm-evaluation-harness, if `end` is False.
+        end: whether the end-of-text token counts as part of a candidate. None is True for models that were trained with
+            a `Text` framing, and so have learned to end their answers, and False for all others.
     """
 
     normalisation: Normalisation = Normalisation.NONE
@@ -104,7 +103,7 @@ class Prompt:
         return dict(self.answers).get(label, label)
 
     def in_language(self, language: str) -> "Prompt":
-        """Return the prompt that `by_language` has for a language, or else this one. `""` is an unknown language."""
+        """Return the prompt that replaces this one for a language, or else this one. `""` is an unknown language."""
         return dict(self.by_language).get(language) or replace(self, by_language=())
 
 
@@ -126,7 +125,7 @@ class Text:
     answer_tokens: Annotated[int, Within(least=2)] = 32
 
     def with_end(self, taught: bool) -> "Text":
-        """Return the framing. If its decision is a `Rank` with `end=None`, this `end` becomes `taught`.
+        """Return the framing with `taught` in place of a `Rank`'s `end=None`.
 
         `taught` says whether the model was trained with a `Text` framing, and so has learned to end its answers.
         """
@@ -137,7 +136,7 @@ class Text:
     def read_in(self, languages: Iterable[str]) -> "Text":
         """Return the framing without its prompts for languages that are not in `languages`.
 
-        If only one language is given and it has a prompt of its own, that prompt becomes the common one.
+        If only one language is given and it has a prompt of its own, this becomes the prompt of the framing.
         """
         prompt, wanted = self.prompt, sorted(set(languages))
         if len(wanted) == 1:

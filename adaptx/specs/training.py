@@ -37,7 +37,7 @@ class Best:
     """Selection of the weights that score best on the task's development set.
 
     `every` is the number of steps between two scorings. Training stops after `patience` scorings without improvement.
-    If `patience` is None, it never stops early.
+    None never stops early.
     """
 
     every: Count
@@ -48,15 +48,15 @@ Selection = Last | Best
 
 
 class SearchedRate(abc.ABC):
-    """A learning rate that is not known yet, because a search among several values chooses it. `tune` returns one.
+    """A learning rate that a search will choose. `tune` returns one.
 
-    A plan replaces it by the chosen number before it computes any fingerprint.
+    A plan replaces it by the chosen number before it computes fingerprints.
     """
 
     @property
     @abc.abstractmethod
     def grid(self) -> tuple[float, ...]:
-        """The values among which the search chooses, such as (3e-4, 1e-3, 3e-3)."""
+        """The values among which the search chooses."""
 
 
 def precision_refusal(precision: str) -> str | None:
@@ -117,17 +117,14 @@ class TrainConfig:
 
     @property
     def peak_rates(self) -> tuple[float, float]:
-        """The peak learning rates of the module and of the head, as numbers. No search may be left in the settings."""
+        """The peak learning rates of the module and of the head. Searches must be finished."""
         rate, of_head = self.learning_rate, self.head_learning_rate
         assert not isinstance(rate, SearchedRate) and not isinstance(of_head, SearchedRate)
         return rate, rate if of_head is None else of_head
 
     def num_steps(self, num_items: int) -> int:
-        """Return the number of optimiser steps of a training over `num_items` items.
-
-        The last batch of an epoch is filled up with items of the next epoch, so steps are rounded up once for the whole
-        training and not once per epoch.
-        """
+        # Batches run across epochs: the last batch of an epoch is filled up with items of the next one.
+        """Return the number of optimiser steps of a training over `num_items` items."""
         if self.max_steps is not None:
             return self.max_steps
         assert self.epochs is not None

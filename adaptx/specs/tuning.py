@@ -1,4 +1,4 @@
-"""Learning rates that are chosen by their scores on development rows, before the trainings that use them are run."""
+"""Searches for learning rates by scores on development rows."""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated
@@ -18,7 +18,7 @@ TUNING_SEEDS = (101, 102)
 
 @spec
 class Trial:
-    """One value of a search, and the evaluations on development rows whose mean score is the score of the value."""
+    """One value of a search. Its score is the mean score of the evaluations, which use development rows."""
 
     value: Positive
     evaluations: Annotated[tuple[Evaluate, ...], NotEmpty()]
@@ -27,10 +27,10 @@ class Trial:
 @keep_hash
 @spec
 class Tuned(SearchedRate):
-    """A learning rate that is the best of several trials. It stands where `TrainConfig` takes a learning rate.
+    """A learning rate that a search chooses among several trials. `TrainConfig` takes it in place of a number.
 
-    The best value has the highest mean score over the evaluations of its trial, each by the first metric of its task.
-    If several values are equal, the first of them is chosen.
+    The trial with the highest mean score is chosen, and the first of several equal ones. Evaluations are scored by the
+    first metric of their task.
     """
 
     trials: tuple[Trial, ...]
@@ -68,17 +68,17 @@ def tune(
 ) -> float | Tuned:
     """Return a learning rate that is chosen by its score on the development rows of the trained task.
 
-    The trainings of the search are stages of the plan like others. `adaptx run` runs them first; then the plan gets the
-    chosen number, and only this number is part of the identity of the trainings that use it.
+    A run carries out the trainings of the search first, and then the trainings that use the rate. The fingerprints of
+    the latter depend only on the chosen number.
 
     Example: tune(lambda rate, seed: target(rate, seed, Pretrained()), (3e-4, 1e-3, 3e-3), limit=500)
 
     Args:
         train: a function from a learning rate and a seed to a training.
-        grid: the learning rates to try. Give every model and method that you compare the same number of them. If there
-            is only one, it is returned, and nothing is searched.
-        seeds: the seeds of the search. They differ from the seeds of the trainings that are reported, so that no
-            reported score was looked at to choose the rate.
+        grid: the learning rates to try. Give every model and method that you compare the same number of them. A single
+            rate is returned without a search.
+        seeds: the seeds of the search. They should differ from the seeds of reported trainings, so that no reported
+            score has chosen the rate.
         limit: maximum number of development rows per language; None reads all.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Kinds of tuples. A list is accepted and becomes a tuple. Collections without an order, such as sets, are refused."""
+"""Kinds of tuples. Lists become tuples. Collections without an order, such as sets, are refused."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ def tuple_of(item: Kind) -> Kind:
 
 
 def fixed_tuple(items: list[Kind]) -> Kind:
-    """Return the kind of tuples with one item of each of these kinds, in this order."""
+    """Return the kind of tuples with one item of each of the given kinds, in this order."""
     meant = f"({', '.join(item.meant for item in items)})"
 
     def read(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The search for merging weights: the rows on which merged modules are scored, and the ways of searching."""
+"""Searches for merging weights by the scores of merged modules."""
 
 from dataclasses import KW_ONLY
 from typing import Annotated
@@ -17,7 +17,7 @@ class LoraHub:
 
     The search maximises the score on development rows minus `regularisation` times the mean magnitude of the weights.
     Weights lie in [low, high]. Differential evolution (Storn and Price 1997) scores at most `evaluations` merged
-    modules, and begins with uniform weights. The paper's released code differs: it minimises a loss with nevergrad.
+    modules. The paper's released code differs: it minimises a loss with nevergrad.
     """
 
     evaluations: Annotated[int, Within(least=5)] = 40
@@ -36,8 +36,8 @@ class LoraHub:
 class GreedySoup:
     """Greedy choice of the modules to average (Wortsman et al. 2022, arXiv:2203.05482, section 2, recipe 1).
 
-    Modules are tried in the order of their own scores, best first. Each module is added to the average unless the
-    average then scores worse.
+    Modules are tried in the order of their own scores, best first. Each joins the average unless the average then
+    scores worse.
     """
 
 
@@ -45,7 +45,7 @@ class GreedySoup:
 class WeightSearch:
     """A search for merging weights by the score of merged modules on a task's development rows.
 
-    `limit` is the maximum number of rows per development set. They are drawn like those of `Evaluate.limit`.
+    `limit` is the maximum number of rows per development set.
     """
 
     task: Task

@@ -1,7 +1,4 @@
-"""Known checkpoints as plain values, so that planning works without a network.
-
-Each checkpoint is a constant in `encoders`, `encoder_decoders` or `decoders`, and is defined only there.
-"""
+"""Known checkpoints, in `encoders`, `encoder_decoders` and `decoders`."""
 
 from adaptx.catalog.models.decoders import *  # noqa: F403
 from adaptx.catalog.models.encoder_decoders import *  # noqa: F403

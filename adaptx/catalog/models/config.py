@@ -32,7 +32,7 @@ With them, a text's hidden states would depend on the other texts in its batch."
 
 
 def read_shape(config: dict[str, Any]) -> Shape:
-    """Return the shape that config.json describes. Missing entries get the defaults of transformers.
+    """Return the shape that config.json describes. Missing entries have transformers' defaults.
 
     Raises:
         UserError: the architecture is not supported, its layers differ from the supported ones, or a size is missing.
@@ -92,7 +92,7 @@ def _feed_forward(config: dict[str, Any], architecture: Architecture) -> str:
 
 
 def departure(config: dict[str, Any]) -> str | None:
-    """Describe a setting that makes the layers differ from those of the architecture. Return None if there is none."""
+    """Return a setting that makes the layers differ from those of the architecture, or None if there is none."""
     architecture = ARCHITECTURES[config["model_type"]]
     if (set_here := next((name for name in SET_NOWHERE if config.get(name)), None)) is not None:
         return f"{set_here} is set"

@@ -1,7 +1,4 @@
-"""Known decoders. They are base checkpoints, which were only trained to continue text.
-
-Gemma 3 is here in its text-only sizes (model_type gemma3_text). Its sizes of 4b and more read images too.
-"""
+"""Known decoders. They are base checkpoints, which were only trained to continue text."""
 
 from adaptx.catalog.reading import FRAMING
 from adaptx.specs import Exposure, ModelFamily, ModelSpec, SeenData, Shape

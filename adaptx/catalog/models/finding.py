@@ -28,8 +28,8 @@ _QUANTISED = re.compile(rf"(.+):({'|'.join(kind.value for kind in Quantisation)}
 def find_model(name: str) -> ModelSpec:
     """Return a checkpoint, given its hub id, its short name in the catalog, or a local folder.
 
-    `NAME[:6]` means the first six layers of the checkpoint. `NAME:nf4` and `NAME:int8` mean the checkpoint with
-    quantised layers. The shape of a local checkpoint is read from its config.json.
+    `NAME[:6]` is the checkpoint's first six layers. `NAME:nf4` and `NAME:int8` are the checkpoint with quantised
+    layers.
 
     Raises:
         UserError: the name is unknown, the folder has no supported config.json, or the checkpoint has fewer layers than

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 def sentence_embedding(folder: Path, usual: Hidden) -> Hidden:
     """Return how sentences are embedded according to a folder's modules.json, or `usual` if there is no such file.
 
-    A warning is logged if adaptx does not have what modules.json asks for (several poolings, or a dense layer).
+    A warning is logged if modules.json asks for something that adaptx does not have, such as a dense layer.
 
     Raises:
         UserError: one of the files cannot be read.

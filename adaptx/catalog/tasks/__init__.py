@@ -1,7 +1,4 @@
-"""Known tasks as plain values, one file per kind of task.
-
-A task says where its rows are, what their columns mean, which licence they have and which papers to cite.
-"""
+"""Known tasks, one file per kind of task."""
 
 from adaptx.catalog.ccg import ccg_task
 from adaptx.catalog.tasks.multiple_choice import COMMONSENSEQA, COPA, COSMOSQA, HELLASWAG, SOCIALIQA, XCOPA
@@ -126,7 +123,7 @@ __all__ = [
 
 
 def find_task(name: str) -> Task:
-    """Return the task of that name. `ccg`, whose corpus is licensed, is made from the user's own files.
+    """Return the task of that name. `ccg` is made from the user's own files.
 
     Raises:
         UserError: there is no such task, or the files of `ccg` cannot be read.

@@ -1,4 +1,4 @@
-"""Development and evaluation rows from one published set, for tasks whose test labels are not published."""
+"""Development and evaluation rows from one published set, for tasks without published test labels."""
 
 from dataclasses import replace
 
@@ -6,8 +6,6 @@ from adaptx.specs import Rows
 
 
 def held_out(rows: Rows, count: int) -> tuple[tuple[Rows], tuple[Rows]]:
-    """Return the first `count` rows for development and the other rows for evaluation. The two sets do not overlap, so
-    no weights are selected on rows that are also scored.
-    """
+    """Return the first `count` rows for development and the other rows for evaluation."""
     expected = None if rows.expected is None else rows.expected - count
     return (replace(rows, stop=count, expected=count),), (replace(rows, first=count, expected=expected),)

@@ -33,10 +33,9 @@ _NTREX_CONFIGS = {
 
 
 def wikipedia_mlm(*languages: str) -> Task:
-    """Return the task of masked language modelling on Wikipedia's articles in these languages.
+    """Return the task of masked language modelling on Wikipedia's articles in these languages (Wikipedia's codes).
 
-    Languages have Wikipedia's codes. Without arguments, they are the 40 languages of XTREME. The first 100 articles of
-    each language are development rows.
+    Without arguments, the languages are the 40 of XTREME. The first 100 articles of each language are development rows.
     """
     every = [
         Rows("wikimedia/wikipedia", f"20231101.{language}", "train", language, _TEXT)
@@ -60,7 +59,7 @@ def wikipedia_mlm(*languages: str) -> Task:
 def ntrex_mlm(*languages: str) -> Task:
     """Return the task of masked language modelling on news text, with the same sentences in each of these languages.
 
-    Without arguments, the languages are all 39 that the catalog has for NTREX.
+    Without arguments, the languages are the 39 that the catalog has for NTREX.
 
     Raises:
         UserError: the catalog has no NTREX text in a language.
