@@ -131,6 +131,8 @@ def test_the_advice_names_a_baseline_that_scores_higher_without_an_intermediate_
         "and the seconds of its training are not known. Without an intermediate task, full · baseline scores 60.0%."
     )
     assert "Without an intermediate task" not in advice(TARGET, [gain, baselines[0]], {})
+    untrained = {"lora": 20.0, "lora · baseline": 0.0}
+    assert advice(TARGET, [gain], untrained).endswith("20.0 seconds of training in all; its baseline needs none.")
     assert advice(TARGET, baselines, {}) == ""
 
 

@@ -52,7 +52,9 @@ def _cost(gain: Gain, costs: Seconds) -> str:
     theirs = costs.get(gain.baseline) if gain.baseline is not None else None
     if own is None:
         return "the seconds of its training are not known"
-    against = f", against {seconds(theirs)} of its baseline" if theirs is not None else ""
+    against = f", against {seconds(theirs)} of its baseline" if theirs else ""
+    if theirs == 0:
+        against = "; its baseline needs none"
     return f"it took {seconds(own)} seconds of training in all{against}"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from adaptx.planning.naming import UNTRAINED
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements
-from adaptx.report.plots import INK, PALE, key_columns, make_figure, put_key, put_title, save
+from adaptx.report.plots import GREY, INK, PALE, key_columns, make_figure, put_key, put_title, save
 from adaptx.report.styles import VariantStyles
 from adaptx.specs import Task
 
@@ -52,11 +52,11 @@ def gain_by_rows(
     figure, (axes,) = make_figure(4.2 + 0.2 * -(-len(labels) // key_columns(names)))
     for each in series:
         heights = [100 * (gain.gain or 0.0) for _, gain in each.points]
-        colour = styles[each.points[0][1].variant].colour
-        axes.plot([rows for rows, _ in each.points], heights, color=colour, linewidth=1.2)
+        axes.plot([rows for rows, _ in each.points], heights, color=GREY, linewidth=1.2)
         for (rows, gain), height in zip(each.points, heights, strict=True):
             if gain.low is not None and gain.high is not None:
-                axes.plot([rows, rows], [100 * gain.low, 100 * gain.high], color=colour, linewidth=1)
+                ends = [100 * gain.low, 100 * gain.high]
+                axes.plot([rows, rows], ends, color=styles[gain.variant].colour, linewidth=1.2)
             axes.plot(rows, height, markersize=7.5, zorder=3, **styles[gain.variant].mark(gain.sign == 0))
     axes.set_xscale("log")
     sizes = sorted({rows for each in series for rows, _ in each.points})

@@ -31,6 +31,7 @@ from adaptx.report.plots_heatmap import gain_heatmap
 from adaptx.report.plots_languages import language_scatter
 from adaptx.report.plots_losses import development_curves, learning_curves
 from adaptx.report.plots_rows import gain_by_rows
+from adaptx.report.plots_tuning import rate_plot
 from adaptx.report.reproduction import reproduction_table
 from adaptx.report.seed_gains import seed_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES
@@ -39,7 +40,7 @@ from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import MOST_ANSWERS, SMOKE, Answer, PageSummary, headline, summarise, task_answer
 from adaptx.report.table import contrasts_frame, gains_frame, seed_gains_frame, suites_frame, tidy_frame, tidy_records
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
-from adaptx.report.tuning import tuning_table, tuning_warnings
+from adaptx.report.tuning import rate_curves, tuning_table, tuning_warnings
 from adaptx.specs import Evaluate, Recipe, Task
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store.store import Store
@@ -240,7 +241,7 @@ class _Findings:
 
     forest: the figures of all gains and contrasts. tuning: the development scores of the learning rates that were
     searched; None without a search. curves, selection: the figures of the training losses and of the scores on
-    development rows by step; None if none are stored.
+    development rows by step; None if none are stored. rates: the figure of the searches for learning rates.
     """
 
     measurements: Measurements
@@ -255,6 +256,7 @@ class _Findings:
     tuning: Table | None
     curves: Path | None
     selection: Path | None
+    rates: Path | None
     warnings: tuple[str, ...]
 
 
@@ -281,6 +283,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         forest=forest_plots([panel for panel in panels if panel is not None], out),
         tuning=tuning_table(plan),
         curves=learning_curves(provenance.losses(plan, store), out / "losses.png"),
+        rates=rate_plot(rate_curves(plan), out / "learning_rates.png"),
         selection=development_curves(provenance.results_by_name(plan, store), out / "development.png"),
         warnings=(
             *find_confounds(plan.recipe, measurements),
@@ -382,6 +385,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
         "forest": found.forest,
         "curves": found.curves,
         "selection": found.selection,
+        "rates": found.rates,
         "fused": any(section.mixing for section in found.sections),
         "warnings": found.warnings,
         "generic_commands": not commands,

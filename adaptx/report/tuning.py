@@ -15,6 +15,36 @@ NOT_COMPARED = ("learning_rate", "head_learning_rate", "seed")
 """Settings that differ within a search, and so do not tell two searches apart."""
 
 
+@dataclasses.dataclass(frozen=True)
+class RateCurve:
+    """The development scores of one search, from small to large learning rates.
+
+    name: the trainings that are searched for. points: (rate, mean score, score of each seed); scores are shares, and
+    None if a training is not stored. chosen: None before all scores are stored.
+    """
+
+    name: str
+    points: tuple[tuple[float, float | None, tuple[float | None, ...]], ...]
+    chosen: float | None
+
+
+def rate_curves(plan: Plan) -> list[RateCurve]:
+    """Return the curve of each search of a plan."""
+    return [
+        RateCurve(
+            name,
+            tuple(
+                (trial.value, score, tuple(_seed_means(trial, scores)))
+                for trial, scores, score in sorted(
+                    zip(tuning.tuned.trials, tuning.scores, tuning.means, strict=True), key=lambda each: each[0].value
+                )
+            ),
+            tuning.chosen,
+        )
+        for tuning, name in zip(plan.tunings, _names(plan.tunings), strict=True)
+    ]
+
+
 def tuning_table(plan: Plan) -> Table | None:
     """Return a table with one row per searched learning rate, from small to large, or None if nothing is searched."""
     if not plan.tunings:
@@ -64,13 +94,17 @@ def _rows(tuning: Tuning, name: str) -> list[tuple[TableCell, ...]]:
 
 
 def _by_seed(trial: Trial, scores: Sequence[float | None]) -> list[str]:
-    """Return the mean score of each seed of a trial, in the order of the trial."""
+    return [percent(score) if score is not None else NOTHING for score in _seed_means(trial, scores)]
+
+
+def _seed_means(trial: Trial, scores: Sequence[float | None]) -> list[float | None]:
+    """Return the mean score of each seed of a trial, in the order of the trial; None for a seed that misses a score."""
     found: dict[int, list[float | None]] = {}
     for evaluate, score in zip(trial.evaluations, scores, strict=True):
         found.setdefault(_training(evaluate).config.seed, []).append(score)
     known = [[score for score in each if score is not None] for each in found.values()]
     whole = zip(known, found.values(), strict=True)
-    return [percent(mean(some)) if len(some) == len(every) else NOTHING for some, every in whole]
+    return [mean(some) if len(some) == len(every) else None for some, every in whole]
 
 
 def _caption(tunings: Sequence[Tuning]) -> str:
