@@ -1,4 +1,4 @@
-"""The command line: the app with all its commands, and how errors are shown."""
+"""The command line's app, which has all commands and shows their errors."""
 
 import os
 import shlex
@@ -48,7 +48,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line.
 
-    A user's error is shown as one message and ends with exit status 2. A traceback is shown only with --debug.
+    A user's error is shown as one message, and the exit status is 2. A traceback is shown only with --debug.
     """
     # OpenMP's threads spin for milliseconds after each kernel, which slows other work on the machine many times over.
     # A short spin is as fast on an idle machine. The variable is read when torch is imported, which happens later.

@@ -85,7 +85,7 @@ def memory(
     cells = combinations(model, _methods(method, rank, reduction_factor), batch_size, sequence_length, precision,
                          quantised, gradient_checkpointing, micro_batch_size, device)  # fmt: skip
     if sweep is not None:
-        _predict_all(cells, sweep, memory_bytes, as_json)
+        _predict_write_and_print(cells, sweep, memory_bytes, as_json)
         return
     if len(cells) > 1:
         raise UserError(
@@ -101,8 +101,7 @@ def memory(
         show(out, cells[0], prediction, memory_bytes, found)
 
 
-def _predict_all(cells: Sequence["Cell"], folder: Path, memory_bytes: int | None, as_json: bool) -> None:
-    """Predict the memory for all combinations, write a table and a plot to a folder, and print the table."""
+def _predict_write_and_print(cells: Sequence["Cell"], folder: Path, memory_bytes: int | None, as_json: bool) -> None:
     from adaptx.cli.views.memory import as_plain, sweep_table
     from adaptx.profiling.prediction import predict
     from adaptx.profiling.sweep import write_sweep
@@ -168,7 +167,6 @@ def bench(
 
 
 def _measure_all(cells: Sequence["Cell"], device: str, steps: int) -> list[dict[str, Any]]:
-    """Measure all combinations, and the device's speed in matrix products. Return one row per combination."""
     from adaptx.profiling.bench import bench as measured
     from adaptx.profiling.bench_files import as_row, measured_columns
     from adaptx.profiling.device import look_at
@@ -212,7 +210,7 @@ def combinations(
             asked = f"--quantised {each.quantised.value}"
             raise UserError(f"--model {each.name}: choose quantised weights here with {asked}, not in the model's name")
     batches, lengths = _numbers("--batch-size", batch_size), _numbers("--sequence-length", sequence_length)
-    kinds = _kinds(methods, [_quantisation(name) for name in quantised.split(",")])
+    kinds = _methods_and_quantisations(methods, [_quantisation(name) for name in quantised.split(",")])
     return [
         Cell(
             each, kind, batch, length, cast(Precision, digits), gradient_checkpointing, micro_batch_size, device, stored
@@ -238,11 +236,13 @@ def _methods(names: str, rank: int, reduction_factor: float) -> list[Method]:
     return found
 
 
-def _kinds(methods: list[Method], stored: list[Quantisation | None]) -> list[tuple[Method, Quantisation | None]]:
-    """Return the pairs of a method and a way of storing the frozen weights below it.
+def _methods_and_quantisations(
+    methods: list[Method], stored: list[Quantisation | None]
+) -> list[tuple[Method, Quantisation | None]]:
+    """Pair each method with the ways of storing the frozen weights below it. None: not quantised.
 
-    Only LoRA can train over quantised weights. If `stored` has None (not quantised), other methods are paired with None
-    alone. If not, they are paired with quantised weights all the same, and a later check refuses these pairs.
+    Only LoRA can train over quantised weights, so other methods are paired with None alone. Without None in `stored`,
+    they are paired with quantised weights as well, and a later check refuses these pairs.
     """
     return [
         (method, each)

@@ -31,18 +31,17 @@ def tell(text: str) -> None:
     err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-class _Teller(logging.Handler):
-    """A handler that writes log records to standard error, except those that a run's progress display already shows."""
-
+class _HandlerToStandardError(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
+        # A run's progress display already shows the other records.
         if not getattr(record, "shown", False):
             tell(record.getMessage())
 
 
 @contextmanager
 def showing_warnings() -> Generator[None]:
-    """Write warnings of adaptx's loggers to standard error within the block."""
-    log, handler = logging.getLogger("adaptx"), _Teller(logging.WARNING)
+    """Within the block, write warnings of adaptx's loggers to standard error."""
+    log, handler = logging.getLogger("adaptx"), _HandlerToStandardError(logging.WARNING)
     log.addHandler(handler)
     try:
         yield
@@ -106,7 +105,7 @@ GpuOption = Annotated[
 
 @contextmanager
 def telling_left_out(store: Store) -> Generator[None]:
-    """Print one line per damaged stage of the store when the block ends. Commands leave such stages out."""
+    """When the block ends, print one line per damaged stage that was found in the store and left out."""
     try:
         yield
     finally:
@@ -162,7 +161,7 @@ class RecipeOptions:
 
 
 def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
-    """Return the arguments for build(), as given by --set, --model and --size.
+    """Return the arguments for the recipe's build(), as given by --set, --model and --size.
 
     Raises:
         UserError: a --set is not KEY=VALUE, or a key has two different values.

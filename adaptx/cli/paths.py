@@ -1,4 +1,4 @@
-"""Checks of the paths that a user types, made before any work begins."""
+"""Checks of the paths and texts that a user types, made before any work begins."""
 
 import os
 from pathlib import Path

@@ -160,12 +160,11 @@ def run(
     except StagesFailed as failed:
         _tell_failures(failed)
         raise typer.Exit(1) from None
-    out.print(f"{_done(study, summary)} in {study.store.root}", markup=False)
+    out.print(f"{_stages_run_and_stored(study, summary)} in {study.store.root}", markup=False)
     out.print(f"Next: {options.command('report')}", markup=False, highlight=False)
 
 
-def _done(study: Study, summary: "Summary") -> str:
-    """Return how many stages were run and how many are stored now, such as `2 stages run, 12 of 14 stored`."""
+def _stages_run_and_stored(study: Study, summary: "Summary") -> str:
     statuses = study.dag.statuses(study.store)
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())

@@ -49,7 +49,7 @@ def predict(
     from adaptx.execution.serving import predict_file
 
     if target is not None:
-        _check_target(target, file)
+        _refuse_to_overwrite_rows(target, file)
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
@@ -62,12 +62,7 @@ def predict(
         out.print(f"{len(lines)} predictions in {target}", markup=False, highlight=False)
 
 
-def _check_target(target: Path, file: Path) -> None:
-    """Check that the predictions will not overwrite the file of rows.
-
-    Raises:
-        UserError: `target` and `file` are the same file.
-    """
+def _refuse_to_overwrite_rows(target: Path, file: Path) -> None:
     if target.exists() and file.exists() and target.samefile(file):
         raise UserError(f"--out {target} is the file of rows itself, which would be overwritten; name another file")
 

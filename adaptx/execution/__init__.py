@@ -1,1 +1,1 @@
-"""From plan to results: how each kind of stage is carried out, and in which order and on which device."""
+"""Carry out the stages of a plan, each after its inputs, and store their results."""

@@ -1,4 +1,4 @@
-"""Build the model that a stage trains or evaluates, from the checkpoint and the modules in the store."""
+"""Build the model that a stage trains or evaluates, from the checkpoint and from stored modules and heads."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +40,7 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class NewModel:
-    """A model before its training.
+    """The model of a training before the first step.
 
     heads: the heads by name (see `head_name`), each with the task format that it is trained for.
     """
@@ -52,9 +52,10 @@ class NewModel:
 
 
 def head_name(train: Train, task: Task) -> str:
-    """Return the name of a task's head. It is "0"; in a mixture it is the index of the first task that has this head.
+    """Return the name of the head that answers a task of this training.
 
-    Heads are not named after their tasks, because task names are not part of a stage's identity.
+    A training on a single task has one head, named "0". In a mixture, tasks can share a head; its name is the index of
+    the first task that uses it.
     """
     return str(train.task.head_place(task) if isinstance(train.task, Mixture) else 0)
 
@@ -70,7 +71,7 @@ def model_to_train(train: Train, shop: Workshop) -> NewModel:
     """
     shop.base_digest(train.model)  # raises now if the checkpoint has changed, rather than after the training
     bf16, device = base_for(train, train.config.precision, shop.device, finished=False)
-    network = _base(train.model, shop, train.config.dropout, bf16, device)
+    network = _bare_network(train.model, shop, train.config.dropout, bf16, device)
     backbone = backbone_over(network)
     if train.config.max_length > backbone.most_tokens:
         raise UserError(
@@ -82,15 +83,16 @@ def model_to_train(train: Train, shop: Workshop) -> NewModel:
     assembly = assemble(network, train, shop.module)
     if shop.resources.gradient_checkpointing:
         recompute_layers(network, backbone)
-    heads = _begin_heads(train, shop, head_base(network, train.model, shop))
+    heads = _new_or_kept_heads(train, shop, head_base(network, train.model, shop))
     backbone.to(shop.device)
     for head in heads.values():
         head.module.to(shop.device)
     return NewModel(backbone, assembly, heads, tokenizer)
 
 
-def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None) -> Any:
-    """Load the bare checkpoint's network, quantised if `model.quantised` is set."""
+def _bare_network(
+    model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, device: torch.device | None
+) -> Any:
     if model.quantised is None:
         return load_network(model, shop.sources, dropout, bf16, device)
     # Weights are loaded on the CPU first, because the device may be too small for them before they are quantised.
@@ -100,15 +102,14 @@ def _base(model: ModelSpec, shop: Workshop, dropout: float | None, bf16: bool, d
 
 
 def head_base(network: Any, model: ModelSpec, shop: Workshop) -> HeadBase:
-    """Return what heads need to know about a network, such as its hidden size."""
+    """Collect the facts about a network that heads depend on, such as its hidden size."""
     config = network.config
     return HeadBase(
         config.hidden_size, head_dropout(config), network, lambda: load_language_model_head(model, shop.sources)
     )
 
 
-def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
-    """Return, by name, the heads with which a training begins. Tasks may share a head, and some tasks need none."""
+def _new_or_kept_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, TrainedHead]:
     heads: dict[str, TrainedHead] = {}
     for task in train.tasks:
         name = head_name(train, task)
@@ -122,7 +123,7 @@ def _begin_heads(train: Train, shop: Workshop, base: HeadBase) -> dict[str, Trai
 
 
 def new_head(task_format: TaskFormat, base: HeadBase) -> nn.Module:
-    """Return a new head for a format, not trained on any task yet."""
+    """Return an untrained head for a task format."""
     training = behaviour(task_format).training
     assert training is not None and training.new_head is not None
     return training.new_head(task_format, base)
@@ -143,8 +144,9 @@ def _kept(train: Train, task: Task, shop: Workshop, base: HeadBase) -> nn.Module
 class FinishedModel:
     """A model that is ready to predict: a bare checkpoint, or a stored training or merge.
 
-    heads: the trained heads by name; empty for a bare checkpoint. memory: the vectors of the retrieval pools that were
-    embedded so far. They are kept because several languages may share a pool, which is then embedded only once.
+    heads: the trained heads by name; empty for a bare checkpoint.
+    memory: the vectors of the retrieval pools that were embedded so far. Several languages may share a pool, which is
+        embedded only once.
     """
 
     backbone: Backbone
@@ -160,7 +162,7 @@ def finished_model(model: ModelSpec | ModuleStage, shop: Workshop, precision: Pr
     bf16, device = precision == "bf16", shop.device
     if not isinstance(model, ModelSpec):
         bf16, device = base_for(model, precision, shop.device, finished=True)
-    network = _base(base, shop, None, bf16, device)
+    network = _bare_network(base, shop, None, bf16, device)
     tokenizer = shop.rows.tokenizer(base)
     if isinstance(model, ModelSpec):
         network.requires_grad_(False)

@@ -14,20 +14,18 @@ from adaptx.specs import Best, Evaluate, Merge, Rows, Stage, Task, Train
 
 
 def check_rows(nodes: Sequence[Node], shop: Workshop) -> list[LeftOut]:
-    """Read and check all rows that the stages will read. Return the records of rows that are left out, without repeats.
+    """Read and check all rows that the stages will read. Return what was left out of them, without repeats.
 
     Raises:
         UserError: rows or columns are missing or wrong.
     """
-    reader = _Reader(shop)
+    reader = _RowChecker(shop)
     for node in nodes:
         CHECK[type(node.stage)](node.stage, reader)
     return list(reader.left_out)
 
 
-class _Reader:
-    """A reader that reads each set of rows once, and collects the records of rows that are left out."""
-
+class _RowChecker:
     def __init__(self, shop: Workshop) -> None:
         self.shop = shop
         self.left_out: dict[LeftOut, None] = {}
@@ -37,7 +35,6 @@ class _Reader:
         self.once((rows, task.format, limit), lambda: self.shop.rows.rows(rows, task.format, limit))
 
     def pool(self, task: Task, limit: int | None) -> None:
-        """Read the candidates of a retrieval task; do nothing for other tasks."""
         if task.pool and task.format.ranks_pool:
             self.once((task.pool, task.format, limit), lambda: self.shop.rows.pool(task, limit))
 
@@ -47,7 +44,7 @@ class _Reader:
             self.left_out.update(dict.fromkeys(read().left_out))
 
 
-def _check_training(train: Train, reader: _Reader) -> None:
+def _check_training(train: Train, reader: _RowChecker) -> None:
     for task in train.tasks:
         # With a limit, the rows that are drawn depend on the seed. Without one, all rows are read.
         drawn = (train.limit, train.draw_seed) if train.limit is not None else None
@@ -59,19 +56,19 @@ def _check_training(train: Train, reader: _Reader) -> None:
             _check_development(task, None, reader)
 
 
-def _check_merge(merge: Merge, reader: _Reader) -> None:
+def _check_merge(merge: Merge, reader: _RowChecker) -> None:
     if (search := merge.rule.search) is not None:
         _check_development(search.task, search.limit, reader)
 
 
-def _check_development(task: Task, limit: int | None, reader: _Reader) -> None:
+def _check_development(task: Task, limit: int | None, reader: _RowChecker) -> None:
     for rows in task.development:
         reader.rows(rows, task, limit)
     if selection_pool(task):
         reader.pool(task, limit)
 
 
-def _check_evaluation(evaluate: Evaluate, reader: _Reader) -> None:
+def _check_evaluation(evaluate: Evaluate, reader: _RowChecker) -> None:
     reader.rows(evaluate.task.rows_in(evaluate.language), evaluate.task, evaluate.limit)
     reader.pool(evaluate.task, evaluate.limit)
     _check_golds(evaluate, reader.shop)
@@ -89,7 +86,7 @@ def _check_golds(stage: Evaluate, shop: Workshop) -> None:
         right_candidates(queries, golds, shop.rows.pool(task, stage.limit, wanted), task.name)
 
 
-CHECK: dict[type[Stage], Callable[[Any, _Reader], None]] = {
+CHECK: dict[type[Stage], Callable[[Any, _RowChecker], None]] = {
     Train: _check_training,
     Merge: _check_merge,
     Evaluate: _check_evaluation,

@@ -1,4 +1,4 @@
-"""The crew of a run: the process or processes that carry out the run's groups of stages (by default this process)."""
+"""A crew carries out a run's groups of stages. It is this process, or a set of worker processes."""
 
 from typing import Protocol
 
@@ -9,12 +9,12 @@ from adaptx.training.progress import Progress
 
 
 class Crew(Protocol):
-    """The interface of a crew, which carries out groups of stages with `carry_out` in this process or in workers.
+    """The interface through which a run gives its groups of stages to this process or to worker processes.
 
     has_room: whether another group can begin now. busy: whether some groups are not done yet.
 
-    A crew needs nothing but the workshop, and leaves results in the workshop's store. If another process carried out
-    a group, the crew calls `store.look_again()` in this process, because this process has not seen the results yet.
+    Results go to the workshop's store. If another process carried out a group, the crew calls `store.look_again()`, so
+    that this process sees the new results.
     """
 
     @property
@@ -24,7 +24,7 @@ class Crew(Protocol):
     def busy(self) -> bool: ...
 
     def begin(self, group: StageGroup) -> None:
-        """Start a group. Call this only if `has_room`."""
+        """Start a group. The caller checks `has_room` first."""
         ...
 
     def next_done(self, timeout_seconds: float | None = None) -> tuple[StageGroup, dict[str, Exception]] | None:
@@ -37,7 +37,7 @@ class Crew(Protocol):
 
 
 class ThisProcess:
-    """A crew that carries out one group after the other in this process."""
+    """A crew that carries out each group in this process, one after the other."""
 
     def __init__(self, shop: Workshop, progress: Progress) -> None:
         self._shop, self._progress = shop, progress

@@ -1,4 +1,4 @@
-"""The score on development rows. With it, a training selects its best step, and a merge finds its best weights."""
+"""The score on development rows. A training uses it to select its best step, and a merge to search for its weights."""
 
 from collections.abc import Callable, Iterable
 from statistics import mean
@@ -19,7 +19,7 @@ def development_sets(tasks: Iterable[Task], cache: RowCache, limit: int | None =
 
 
 def development_score(sets: Iterable[DevelopmentSet], predict: Callable[[Task, Examples], Predictions]) -> float:
-    """Average each task's first metric over the task's languages, and return the mean of these averages."""
+    """Average each task's first metric over the task's languages. Return the mean of these averages over the tasks."""
     values: dict[str, list[float]] = {}
     for task, language, examples in sets:
         found = scores(task, predict(task, examples), language)

@@ -11,7 +11,7 @@ PACKAGES = ("adaptx", "torch", "transformers", "peft", "adapters", "accelerate",
 
 
 def environment(device: torch.device) -> Environment:
-    """Return the environment of this process, for the record of a stage's result."""
+    """Return the environment of this process, as it is stored with a stage's result."""
     versions: dict[str, str] = {}
     for package in PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Carry out evaluations: load a model, predict each evaluation set, and store predictions, scores and gold answers."""
+"""Carry out evaluations: predict the rows of a task in one language, and store predictions, scores and gold answers."""
 
 import contextlib
 import logging
@@ -35,9 +35,9 @@ HEADLESS_MAX_LENGTH = 512
 
 @contextlib.contextmanager
 def evaluating(shop: Workshop, progress: Progress) -> Generator[Callable[[Node], None]]:
-    """Yield a function that carries out one evaluation of a group. The group's model is loaded only once.
+    """Yield a function that carries out one evaluation per call, all of the same model, which is loaded only once.
 
-    If the model cannot be loaded, every evaluation fails with that error, and loading is not tried again.
+    If loading fails, every evaluation fails with the same error.
     """
     with peak_memory(shop.device) as peak:
         models: list[FinishedModel] = []
@@ -77,7 +77,7 @@ def _store_scores(node: Node, result: Scores, mixing: MixingWeights | None, shop
 def evaluate(
     node: Node, model: FinishedModel, shop: Workshop, progress: Progress, peak: PeakMemory
 ) -> tuple[Scores, MixingWeights | None]:
-    """Return the scores of an evaluation, and the mixing weights if the model is a fusion (None otherwise)."""
+    """Predict an evaluation's rows. Return the scores, and the mixing weights if the model is a fusion (else None)."""
     stage = node.stage
     assert isinstance(stage, Evaluate)
     rows = stage.task.rows_in(stage.language)
@@ -125,7 +125,7 @@ def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progre
     """Return an evaluator that reads texts with the evaluation's framing.
 
     Texts are cut to the `max_length` of the model's training if that training used the same framing, or if the model
-    answers as text. Otherwise, and for bare checkpoints, they are cut to at most 512 tokens.
+    answers as text. Otherwise, and for bare checkpoints, texts are cut to at most 512 tokens.
     """
     framing = evaluation_framing(stage)
     length = min(HEADLESS_MAX_LENGTH, model.backbone.most_tokens)
@@ -137,10 +137,9 @@ def make_evaluator(stage: Evaluate, model: FinishedModel, shop: Workshop, progre
 
 
 def keep_golds(stage: Evaluate, predicted: Predictions, clusters: tuple[int, ...], shop: Workshop) -> str:
-    """Write the gold answers of an evaluation set, if they are not stored yet, and return the name of their file.
+    """Write the gold answers of an evaluation set to a file, if that file does not exist yet, and return its name.
 
-    All evaluations on a set share one file. Its name contains a digest of everything that the gold answers depend on,
-    so an existing file with other content is damaged and is set aside.
+    All evaluations on the set share the file. An existing file with other content is damaged, and is set aside.
 
     clusters: the index of each row's cluster (`adaptx.data.clusters`); empty if the format has no clusters.
     """

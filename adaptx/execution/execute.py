@@ -25,14 +25,13 @@ Executor = Callable[[Workshop, Progress], AbstractContextManager[Callable[[Node]
 carries out one stage and stores the result."""
 
 
-def _alone(execute: Callable[[Node, Workshop, Progress], None]) -> Executor:
-    """Return an executor that carries out each stage with `execute`, and shares nothing between stages."""
+def _one_by_one(execute: Callable[[Node, Workshop, Progress], None]) -> Executor:
     return lambda shop, progress: contextlib.nullcontext(lambda node: execute(node, shop, progress))
 
 
 EXECUTE: dict[type[Stage], Executor] = {
-    Train: _alone(execute_train),
-    Merge: _alone(execute_merge),
+    Train: _one_by_one(execute_train),
+    Merge: _one_by_one(execute_merge),
     Evaluate: evaluating,
 }
 
@@ -40,7 +39,7 @@ EXECUTE: dict[type[Stage], Executor] = {
 def carry_out(group: StageGroup, shop: Workshop, progress: Progress) -> dict[str, Exception]:
     """Carry out the group's stages that are not in the store yet, and return the errors of failed ones by fingerprint.
 
-    An error in one stage does not stop the others. A stage that another run is working on fails with Busy at once.
+    If one stage fails, the others still run. A stage that another run is working on fails with Busy at once.
     """
     with EXECUTE[group.kind](shop, progress) as execute:
         attempts = {node.fingerprint: _attempt(node, execute, shop) for node in group.nodes}

@@ -9,7 +9,7 @@ from adaptx.specs import Evaluate, Stage
 
 @dataclass(frozen=True, eq=False)
 class StageGroup:
-    """Nodes that are carried out one after the other by the same process. Groups are compared by identity."""
+    """Nodes that one process carries out one after the other. Two groups are equal only if they are the same object."""
 
     nodes: tuple[Node, ...]
 

@@ -38,14 +38,14 @@ def run(
 ) -> Summary:
     """Carry out every stage of the plan that still has to run.
 
-    Damaged stages are set aside first. Other runs may use the same store at the same time: only one of them carries out
-    a given stage.
+    Damaged stages are set aside first. Other runs may use the same store at the same time; each stage is carried out by
+    only one of them.
 
     keep: whether the weights of fully fine-tuned target tasks stay in the store. If so, tasks whose weights were
         removed earlier are trained again.
-    after: called after each group, with the nodes that were stored. It must return at once, because later stages wait.
+    after: called after each group, with the nodes that were stored. The next group waits until it returns.
     workers: number of processes that carry out stages at the same time; 1 means only this process.
-    crew: the crew that carries out the stages, in place of one with `workers` processes. It is closed at the end.
+    crew: carries out the stages in place of `workers` processes. It is closed at the end.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before
@@ -53,10 +53,10 @@ def run(
     """
     worker_devices(shop, workers)
     with at_work(shop.store.root, plan.modules):
-        to_do = _prepare(plan, shop, progress, keep)
+        to_do = _checked_stages_to_do(plan, shop, progress, keep)
         in_order = crew is None and workers == 1
         schedule = StageSchedule(
-            grouped(to_do), plan, in_order, _still_to_do(plan, shop.store, keep), noting(progress, _log)
+            grouped(to_do), plan, in_order, _reread_stages_to_do(plan, shop.store, keep), noting(progress, _log)
         )
         if not in_order:
             # Other processes read rows themselves, so the rows that were cached for checking are no longer needed.
@@ -74,23 +74,20 @@ def run(
     return summary
 
 
-def _prepare(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list[Node]:
-    """Set damaged stages aside, check the rows of the stages that have to run, and return these stages."""
+def _checked_stages_to_do(plan: Plan, shop: Workshop, progress: Progress, keep: bool) -> list[Node]:
     warn = noting(progress, _log, logging.WARNING)
     set_aside_damaged(plan, shop.store, warn, keep)
     statuses = plan.statuses(shop.store, keep)
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     for left_out in check_rows(to_do, shop):
         warn(str(left_out))
-    if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_in_bf16(node) for node in to_do):
+    if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_multiplies_in_bf16(node) for node in to_do):
         warn(SLOW_BF16)
     _log.info("recipe %s: %d of %d stages to do on %s", plan.recipe.name, len(to_do), len(plan.nodes), shop.device)
     return to_do
 
 
-def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
-    """Return a function that reads the store again and returns the fingerprints of stages that still have to run."""
-
+def _reread_stages_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset[str]]:
     def still_to_do() -> frozenset[str]:
         store.look_again()
         return frozenset(k for k, status in plan.statuses(store, keep).items() if status is Status.TO_DO)
@@ -98,12 +95,12 @@ def _still_to_do(plan: Plan, store: Store, keep: bool) -> Callable[[], frozenset
     return still_to_do
 
 
-def _in_bf16(node: Node) -> bool:
-    """Return whether the stage computes matrix products in bf16. A merge runs the model only to search for weights."""
+def _multiplies_in_bf16(node: Node) -> bool:
     match node.stage:
         case Evaluate():
             return evaluation_precision(node.stage) == "bf16"
         case Merge():
+            # A merge runs the model only to search for weights.
             return node.stage.rule.search is not None and answering_training(node.stage).config.precision == "bf16"
         case Train():
             return node.stage.config.precision == "bf16"
@@ -112,7 +109,7 @@ def _in_bf16(node: Node) -> bool:
 def drop_transient(plan: Plan, shop: Workshop, note: Callable[[str], None]) -> None:
     """Remove the weights of each fully fine-tuned target task, if all its evaluations in the plan are stored.
 
-    Weights that another active run needs are kept. That run, or the next run of this recipe, removes them.
+    Weights that another active run needs stay for now. That run, or the next run of this recipe, removes them.
     """
     kept: list[str] = []
     with no_run_begins(shop.store.root) as live:

@@ -69,7 +69,7 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
         found = _search(merge, search, work, shop) if search is not None else None
         rule = merge.rule if found is None else Linear(found.weights)
         merged = merge_modules(work.modules, rule, work.base, work.biased)
-        heads = _heads(merge, rule, work)
+        heads = _averaged_or_kept_heads(merge, rule, work)
         seconds = time.perf_counter() - began
     module = Module("module", merge.method, shop.base_digest(merge.model), merged.tensors)
     with shop.store.building(stage_record(node)) as folder:
@@ -83,9 +83,11 @@ def execute_merge(node: Node, shop: Workshop, progress: Progress) -> None:
 class _MergeWork:
     """The inputs of a merge.
 
-    heads: for each name, the heads to average, or the single head to keep. base: copies of the checkpoint's own tensors
-    (None unless the method is full fine-tuning). biased: the linear maps that have a bias. network: the bare
-    checkpoint, whose embeddings some heads read. made_for: the facts about that network that new heads need.
+    heads: for each name, the heads to average, or the single head to keep.
+    base: copies of the checkpoint's own tensors; None unless the method is full fine-tuning.
+    biased: the linear maps that have a bias.
+    network: the bare checkpoint.
+    made_for: the facts about `network` that new heads depend on.
     """
 
     modules: list[Module]
@@ -122,8 +124,7 @@ def _gather(merge: Merge, shop: Workshop) -> _MergeWork:
     )
 
 
-def _heads(merge: Merge, rule: MergeRule, work: _MergeWork) -> Heads:
-    """Return the heads to keep, or averages of heads. If the rule is `Linear`, its weights also apply to the heads."""
+def _averaged_or_kept_heads(merge: Merge, rule: MergeRule, work: _MergeWork) -> Heads:
     if not isinstance(merge.head, AveragedHeads):
         return {name: head for name, (head,) in work.heads.items()}
     weights = rule.linear_weights(len(merge.stages)) if isinstance(rule, Linear) else None
@@ -135,16 +136,15 @@ def _heads(merge: Merge, rule: MergeRule, work: _MergeWork) -> Heads:
 
 
 def _search(merge: Merge, search: WeightSearch, work: _MergeWork, shop: Workshop) -> WeightSearchResult:
-    score = _searching_score(merge, search, work, shop)
+    score = _development_score_of_weights(merge, search, work, shop)
     if isinstance(search.by, GreedySoup):
         return greedy_soup(score, len(merge.stages))
     return lora_hub(score, len(merge.stages), search.by)
 
 
-def _searching_score(
+def _development_score_of_weights(
     merge: Merge, search: WeightSearch, work: _MergeWork, shop: Workshop
 ) -> Callable[[Weights], float]:
-    """Return a function that merges with given weights and returns the score on the search task's development rows."""
     train, task = answering_training(merge), search.task
     own: dict[Key, nn.Parameter] = assemble(work.network, merge, shop.module).own
     backbone = backbone_over(work.network).to(shop.device)
@@ -160,7 +160,7 @@ def _searching_score(
         restore(own, merge_modules(work.modules, rule, work.base, work.biased).tensors)
         head = None
         if served is not None and has_head(train, served):
-            head = _heads(merge, rule, work)[head_name(train, served)]
+            head = _averaged_or_kept_heads(merge, rule, work)[head_name(train, served)]
             head.module.to(shop.device)
         evaluator.memory.clear()
         try:

@@ -1,4 +1,4 @@
-"""Turn a stage's out-of-memory error into a user's error that says what to change."""
+"""Turn a stage's out-of-memory error into a message that tells the user what to change."""
 
 import contextlib
 from collections.abc import Generator
@@ -10,7 +10,7 @@ from adaptx.errors import OutOfMemory
 
 @contextlib.contextmanager
 def memory_told() -> Generator[None]:
-    """Within the block, turn an out-of-memory error of torch or Python into `OutOfMemory`, which says what to change.
+    """Within the block, replace an out-of-memory error of torch or Python by `OutOfMemory`, which says what to change.
 
     Raises:
         OutOfMemory: the device's or the machine's memory is too small.

@@ -1,4 +1,4 @@
-"""The peak memory of a training, predicted from the lengths of its texts, for comparison with the measured peak."""
+"""Predict a training's peak memory from the lengths of its texts. It is stored next to the measured peak."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,24 +16,25 @@ DEVIATIONS = 2.5
 
 
 def predicted_peak_bytes(train: Train, parts: Sequence[TrainingTask], shop: Workshop) -> int | None:
-    """Return the predicted peak of torch's allocated memory, computed from the lengths of the training's sequences.
+    """Predict the peak of torch's allocated memory from the lengths of the training's texts.
 
-    Return None if no formula predicts this training, for example because its weights are quantised. The result for a
-    mixture is the largest peak among its tasks, because a micro-batch has examples of only one task.
+    The result is None if no formula covers this training, for example because its weights are quantised. For a mixture,
+    the result is the largest peak among its tasks, because a micro-batch has examples of only one task.
     """
     sizes = [len(part.items) for part in parts]
     shares = task_shares(sizes, train.task.sampling) if isinstance(train.task, Mixture) else [1.0]
     resources = replace(shop.resources, device=shop.device.type)
     peaks = [
-        training_peak_bytes(train, *_largest_batch(part, share * train.config.batch_size), resources)
+        training_peak_bytes(
+            train, *_most_tokens_in_batch_and_in_sequence(part, share * train.config.batch_size), resources
+        )
         for part, share in zip(parts, shares, strict=True)
     ]
     known = [peak for peak in peaks if peak is not None]
     return max(known) if known else None
 
 
-def _largest_batch(part: TrainingTask, examples: float) -> tuple[int, int]:
-    """Return the estimated number of tokens in the largest batch, and the number of tokens in the longest sequence."""
+def _most_tokens_in_batch_and_in_sequence(part: TrainingTask, examples: float) -> tuple[int, int]:
     tokens = np.array([part.items.tokens(item) for item in range(len(part.items))])
     expected = examples * tokens.mean() + DEVIATIONS * np.sqrt(examples) * tokens.std()
     return int(expected), max(part.items.encoded.lengths)

@@ -1,4 +1,4 @@
-"""The order of stages: each runs after its inputs, and stages that another run has claimed are tried again later."""
+"""The order of stages: each runs after its inputs. A stage that another run is working on is tried again later."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,6 @@ class Summary:
         return f"<Summary: {len(self.finished)} stages run{others}, {failed}>"
 
     def __add__(self, other: "Summary") -> "Summary":
-        """Return the outcome of two runs, one after the other."""
         return Summary(
             [*self.finished, *other.finished],
             [*self.elsewhere, *other.elsewhere],
@@ -49,10 +48,10 @@ class Summary:
 
 
 class StageSchedule:
-    """A schedule that gives groups of stages to a crew, and collects the outcome in `summary`.
+    """Gives groups of stages to a crew in a suitable order, and collects the outcome in `summary`.
 
-    in_order: whether groups run in the order of the plan. Otherwise the group that begins the most expensive chain of
-        dependent groups starts first, so that no long chain is left to the end.
+    in_order: whether groups run in the order of the plan. Otherwise the group with the most expensive chain of groups
+        that depend on it starts first, so that no long chain is left to the end.
     still_to_do: returns the fingerprints of stages that the store still lacks; None if no other run uses the store.
     """
 
@@ -68,7 +67,7 @@ class StageSchedule:
         self._plan, self._still_to_do, self._note = plan, still_to_do, note
         self._waiting = list(groups)
         self._pending = {key for group in groups for key in group.fingerprints}
-        self._chains = dict.fromkeys(groups, 0.0) if in_order else _chains(groups)
+        self._costs_of_chains = dict.fromkeys(groups, 0.0) if in_order else _costs_of_chains(groups)
         # Groups that another run is working on, with the time at which they are tried again.
         self._retries: dict[StageGroup, float] = {}
         self._told: set[str] = set()
@@ -78,15 +77,15 @@ class StageSchedule:
         while True:
             self._skip_blocked()
             while crew.has_room and (chosen := self._next_ready()) is not None:
-                self._begin(chosen, crew)
+                self._begin_unfinished_part(chosen, crew)
             if crew.busy:
                 # If there is room, stop waiting in time to try a group again that another run was working on.
                 ended = crew.next_done(self._seconds_to_retry() if crew.has_room else None)
-                stored = self._sum_up(*ended) if ended is not None else []
+                stored = self._record_outcome(*ended) if ended is not None else []
                 if after is not None and stored:
                     after(stored)
             elif self._waiting:
-                self._wait()
+                self._sleep_until_retry()
             else:
                 return
 
@@ -108,10 +107,9 @@ class StageSchedule:
             if not group.inputs & self._pending and self._retries.get(group, now) <= now
         ]
         # Groups with equally long chains keep the order of the plan: max returns the first.
-        return max(ready, key=self._chains.__getitem__, default=None)
+        return max(ready, key=self._costs_of_chains.__getitem__, default=None)
 
-    def _begin(self, group: StageGroup, crew: Crew) -> None:
-        """Give the crew the stages of a group that are still to do. Another run may have finished some of them."""
+    def _begin_unfinished_part(self, group: StageGroup, crew: Crew) -> None:
         self._waiting.remove(group)
         self._retries.pop(group, None)
         to_do = group.fingerprints if self._still_to_do is None else self._still_to_do()
@@ -120,15 +118,14 @@ class StageSchedule:
         self._pending -= group.fingerprints - to_do
         if left:
             part = StageGroup(tuple(left))
-            self._chains[part] = self._chains[group]
+            self._costs_of_chains[part] = self._costs_of_chains[group]
             crew.begin(part)
 
-    def _sum_up(self, group: StageGroup, failed: dict[str, Exception]) -> list[Node]:
-        """Record the outcome of a group, and return the nodes that were stored."""
+    def _record_outcome(self, group: StageGroup, failed: dict[str, Exception]) -> list[Node]:
         busy = [node for node in group.nodes if isinstance(failed.get(node.fingerprint), Busy)]
         if busy:
             again = StageGroup(tuple(busy))
-            self._chains[again] = self._chains[group]
+            self._costs_of_chains[again] = self._costs_of_chains[group]
             self._retries[again] = time.monotonic() + RETRY_SECONDS
             self._waiting.append(again)
         stored = [node for node in group.nodes if node.fingerprint not in failed]
@@ -143,11 +140,7 @@ class StageSchedule:
     def _seconds_to_retry(self) -> float | None:
         return max(0.0, min(self._retries.values()) - time.monotonic()) if self._retries else None
 
-    def _wait(self) -> None:
-        """Sleep until the next retry, because other runs are working on every stage that could start now.
-
-        Report each of these stages, unless it was reported before.
-        """
+    def _sleep_until_retry(self) -> None:
         seconds = self._seconds_to_retry()
         assert seconds is not None, "the crew was not given a group that could start"
         for node in (node for group in self._retries for node in group.nodes):
@@ -157,11 +150,10 @@ class StageSchedule:
         time.sleep(seconds)
 
 
-def _chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
-    """Return, by group, the cost of the most expensive chain of dependent groups that begins with the group.
+def _costs_of_chains(groups: list[StageGroup]) -> dict[StageGroup, float]:
+    """Return, for each group, the cost of the most expensive chain of dependent groups that begins with it.
 
-    The cost is a number of floating-point operations. Starting with the most expensive chain keeps workers from waiting
-    at the end. A stage without a known cost is given the mean cost of the others.
+    The cost is a number of floating-point operations. A stage without a known cost gets the mean cost of the others.
     """
     counted = {node.fingerprint: cost(node.stage) for group in groups for node in group.nodes}
     known = {key: each.flops for key, each in counted.items() if each is not None}

@@ -1,4 +1,4 @@
-"""Apply a stored training to the user's own rows: predictions, and scores if the rows are labelled."""
+"""Apply a stored training to the user's own rows, for predictions, or for scores if the rows have labels."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -35,7 +35,7 @@ def predict_file(
     language: str | None = None,
     note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one record per row: its row number, the prediction, and the format's details (probabilities or a score).
+    """Return a record per row: its row number, the prediction, and the format's details (probabilities or a score).
 
     language: language of the rows. It is needed if the prompt depends on it and the task has several languages.
     note: called before the model is loaded, with one sentence for each reason why rows are left out.
@@ -45,7 +45,7 @@ def predict_file(
             needed but missing.
     """
     stage, task, shop = _open(store, sources, name, resources)
-    language = language or _only_language(task, _prompts_by_language(stage, task))
+    language = language or _assumed_language(task, _prompt_if_it_differs_by_language(stage, task))
     examples = read_file(file, task, labelled=False, language=language)
     _tell(examples, note)
     return _records(_predict(stage, task, shop, examples))
@@ -61,7 +61,7 @@ def predict_table(
     note: Callable[[str], None] | None = None,
 ) -> list[dict[str, Any]]:
     """Return a loaded model's predictions for rows in memory, as `predict_file` does for the rows of a file."""
-    language = language or _only_language(task, _prompts_by_language(stage, task))
+    language = language or _assumed_language(task, _prompt_if_it_differs_by_language(stage, task))
     examples = read_table(table, task, labelled=False, language=language)
     _tell(examples, note)
     return _records(_predict(stage, task, shop, examples, model))
@@ -86,7 +86,7 @@ def score_file(
 ) -> dict[str, Any]:
     """Return the task's metrics on labelled rows, each with a 95 % bootstrap interval.
 
-    As in reports, the bootstrap draws clusters of rows: rows with the same premise or context are drawn together.
+    The bootstrap draws clusters of rows: rows with the same premise or context are drawn together.
 
     language: language of the rows. It is needed if a metric or the prompt depends on it and the task has several
     languages. note: as for `predict_file`.
@@ -97,7 +97,7 @@ def score_file(
     """
     stage, task, shop = _open(store, sources, name, resources)
     rules = [metric for metric in task.metrics if METRICS[metric].languages is not None]
-    language = language or _only_language(task, [*rules, *_prompts_by_language(stage, task)])
+    language = language or _assumed_language(task, [*rules, *_prompt_if_it_differs_by_language(stage, task)])
     for metric in rules:
         known = METRICS[metric].languages or ()
         if language not in known:
@@ -124,16 +124,15 @@ def score_file(
     return {**scores, "predictions": predicted.predictions}
 
 
-def _prompts_by_language(stage: ModuleStage, task: Task) -> list[str]:
-    """Return ["the prompt"] if the prompt differs by language, else []. `_only_language` takes it as `depending`."""
+def _prompt_if_it_differs_by_language(stage: ModuleStage, task: Task) -> list[str]:
     framing = training_framing(answering_training(stage), task)
     return ["the prompt"] if isinstance(framing, Text) and framing.prompt.by_language else []
 
 
-def _only_language(task: Task, depending: Sequence[str]) -> str:
-    """Return the language to assume if the user did not name one: the task's first language.
+def _assumed_language(task: Task, depending: Sequence[str]) -> str:
+    """Return the task's first language, for rows whose language the user did not name.
 
-    depending: what depends on the language, in words for the error message, such as ["the prompt"].
+    depending: what depends on the language, as words for the error message, such as ["the prompt"].
 
     Raises:
         UserError: `depending` is not empty, and the task has several languages.
@@ -154,7 +153,7 @@ def _tell(examples: Examples, note: Callable[[str], None] | None) -> None:
 
 
 def open_module(store: Store, sources: Sources, name: str, resources: Resources) -> tuple[Entry, ModuleStage, Workshop]:
-    """Return the store entry of a training or merge, its spec, and a workshop that finds the stage and its inputs.
+    """Open a stored training or merge: return its store entry, its spec, and a workshop that can load it.
 
     name: the stage's folder name, or a unique prefix of its fingerprint.
 
@@ -168,7 +167,7 @@ def open_module(store: Store, sources: Sources, name: str, resources: Resources)
             f"{entry.folder.name}: its weights were removed once its scores were stored; retrain and keep them with "
             "`adaptx run RECIPE --keep`"
         )
-    fingerprints = _fingerprints(store, entry)
+    fingerprints = _stored_fingerprints(store, entry)
     return (
         entry,
         stage,
@@ -188,7 +187,7 @@ def _open(store: Store, sources: Sources, name: str, resources: Resources) -> tu
 
 
 def readable_task(entry: Entry, stage: ModuleStage) -> Task:
-    """Return the task that a stored stage predicts row by row.
+    """Return the task whose rows a stored stage can predict one by one.
 
     Raises:
         UserError: the stage was trained on several tasks, has no head, or its task ranks candidates.
@@ -212,14 +211,10 @@ def readable_task(entry: Entry, stage: ModuleStage) -> Task:
     return task
 
 
-def _fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
-    """Return the fingerprints of a stored stage and of all stages that it depends on, by stage.
-
-    The fingerprints are read from the store, not computed, so the data need not be available.
-    """
+def _stored_fingerprints(store: Store, entry: Entry) -> dict[ModuleStage, str]:
     found: dict[ModuleStage, str] = {entry.module_stage: entry.fingerprint}
     for fingerprint in entry.record.inputs:
-        found.update(_fingerprints(store, store.named(fingerprint, "train", "merge")))
+        found.update(_stored_fingerprints(store, store.named(fingerprint, "train", "merge")))
     return found
 
 

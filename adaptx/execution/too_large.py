@@ -17,7 +17,7 @@ def refuse_too_large(plan: Plan, statuses: Mapping[str, Status], shop: Workshop,
     """Check that every training that still has to run fits into memory.
 
     gpu: the memory to check against, such as `24GiB`; None: the device's memory. On a CPU, a training must fit into one
-    worker's share of the memory.
+    worker's share of that memory.
 
     Raises:
         UserError: a training is predicted not to fit.

@@ -42,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """A training that is ready to run. rows: the training rows by task name. model: the model that `loop` trains."""
+    """The rows and the model of a training, and the loop that trains the model. rows: training rows by task name."""
 
     rows: Mapping[str, Examples]
     model: NewModel
@@ -50,7 +50,7 @@ class PreparedTraining:
 
 
 def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
-    """Read a training's rows and build its model and loop, without training yet.
+    """Read a training's rows and build its model and loop. Training does not start yet.
 
     Raises:
         UserError: the rows are bad, or there is nothing to train on.
@@ -65,7 +65,7 @@ def begin_training(train: Train, shop: Workshop) -> PreparedTraining:
         shop.setting(train.config.precision),
         sampling=train.task.sampling if isinstance(train.task, Mixture) else None,
         extra_loss=_regularisation(train, fresh),
-        score=_selecting_score(train, fresh, shop) if isinstance(train.config.selection, Best) else None,
+        score=_development_score_of_current(train, fresh, shop) if isinstance(train.config.selection, Best) else None,
     )
     return PreparedTraining(rows, fresh, loop)
 
@@ -82,14 +82,14 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
     working = shop.store.working(node.fingerprint)
     system = working / SYSTEM_FILE
     with (
-        _without_leavings(node, shop),
+        _clearing_state_if_not_finite(node, shop),
         system_metrics(system, shop.device),
         peak_memory(shop.device) as peak,
         energy(shop.device, shared=shop.workers > 1) as used,
     ):
         prepared = begin_training(train, shop)
         fresh, loop = prepared.model, prepared.loop
-        for each in _without_items(train, loop):
+        for each in _examples_without_items(train, loop):
             noting(progress, _log, logging.WARNING)(str(each))
         predicted = predicted_peak_bytes(train, loop.parts, shop)
         progress.start(node.name, loop.num_steps, "step")
@@ -111,11 +111,11 @@ def execute_train(node: Node, shop: Workshop, progress: Progress) -> None:
 
 
 @contextlib.contextmanager
-def _without_leavings(node: Node, shop: Workshop) -> Generator[None]:
-    """If the training diverges in the block, remove its saved state, which would lead to the same failure again."""
+def _clearing_state_if_not_finite(node: Node, shop: Workshop) -> Generator[None]:
     try:
         yield
     except NotFinite:
+        # A saved state would lead to the same failure again.
         shop.store.finish_working(node.fingerprint)
         raise
 
@@ -130,8 +130,7 @@ def _part(train: Train, task: Task, fresh: NewModel, examples: Examples, rows: R
     return TrainingTask(items, task.format, training, name if name in fresh.heads else None, reading)
 
 
-def _without_items(train: Train, training: Training) -> list[LeftOut]:
-    """Return records of training examples that had nothing to learn, such as questions whose answer is in no window."""
+def _examples_without_items(train: Train, training: Training) -> list[LeftOut]:
     return [
         replace(each, where=f"training rows of {task.name}")
         for task, part in zip(train.tasks, training.parts, strict=True)
@@ -150,8 +149,7 @@ def _regularisation(train: Train, fresh: NewModel) -> Callable[[], Tensor] | Non
     return lambda: value_regularisation(fresh.assembly.own, mixing.regularisation)
 
 
-def _selecting_score(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
-    """Return a function that scores the current state of the model on the tasks' development rows."""
+def _development_score_of_current(train: Train, fresh: NewModel, shop: Workshop) -> Callable[[], float]:
     sets = development_sets(train.tasks, shop.rows)
 
     def predict(task: Task, examples: Examples) -> Predictions:
@@ -186,7 +184,7 @@ def train_result(
         rows_expected=_expected([rows.expected for rows in train.task.train]),
         rows_by_task=rows_used,
         items_by_task=dict(zip(rows_used, training.sampler.sizes, strict=True)),
-        left_out=(*left_out, *_without_items(train, training)),
+        left_out=(*left_out, *_examples_without_items(train, training)),
         peak_memory_bytes=peak.peak_bytes,
         memory_measure=peak.measure,
         environment=environment(shop.device),

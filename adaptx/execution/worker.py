@@ -1,4 +1,4 @@
-"""A worker: a process that carries out groups of stages for a run, one after the other, and reports its progress."""
+"""A worker process, which carries out groups of stages for a run and reports its progress."""
 
 import contextlib
 import logging
@@ -27,13 +27,14 @@ ADVANCE_SECONDS = 0.2
 def work(connection: Connection, shop: Workshop, threads: int, level: int) -> None:
     """Carry out the groups of stages that arrive through the pipe, and send back their errors, until the pipe closes.
 
-    threads: number of CPU threads that torch uses. level: the run's log level. Log records are sent to the run.
+    threads: number of CPU threads that torch uses. level: the run's log level. Log records go through the pipe, too.
     """
     signal.signal(signal.SIGTERM, interrupt)
     # Ctrl-C interrupts every process of the terminal's process group. Workers leave that group, so that only the run is
     # interrupted, and the run then tells each worker once.
     with contextlib.suppress(AttributeError, OSError):
         os.setpgrp()
+    # Otherwise this worker would go on, unseen, if the run is killed.
     threading.Thread(target=_end_with_the_run, daemon=True).start()
     torch.set_num_threads(threads)
     _log_to(connection, level)
@@ -41,15 +42,13 @@ def work(connection: Connection, shop: Workshop, threads: int, level: int) -> No
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             group = connection.recv()
-            progress = _PipeProgress(connection, group.nodes[0].name)
+            progress = _ProgressToPipe(connection, group.nodes[0].name)
             failed = carry_out(group, shop, progress)
             progress.end()
             connection.send(("done", {key: _sendable(error) for key, error in failed.items()}))
 
 
-class _Sending(QueueHandler):
-    """A log handler that sends records to the run, and drops them once the run no longer reads."""
-
+class _HandlerToPipe(QueueHandler):
     def enqueue(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError):
             cast(Connection, self.queue).send(("log", record))
@@ -59,7 +58,7 @@ def _log_to(connection: Connection, level: int) -> None:
     log = logging.getLogger("adaptx")
     log.setLevel(level)
     log.propagate = False
-    log.addHandler(_Sending(cast(Any, connection)))
+    log.addHandler(_HandlerToPipe(cast(Any, connection)))
 
 
 def interrupt(_number: int, _frame: object) -> None:
@@ -69,10 +68,6 @@ def interrupt(_number: int, _frame: object) -> None:
 
 
 def _end_with_the_run() -> None:
-    """Wait for the run's process to end, then stop this worker as Ctrl-C would.
-
-    Without this, the workers of a run that is killed would continue to train unseen.
-    """
     run = multiprocessing.parent_process()
     assert run is not None
     wait([run.sentinel])
@@ -80,11 +75,7 @@ def _end_with_the_run() -> None:
 
 
 def _sendable(error: Exception) -> tuple[Exception, str]:
-    """Return an error in a form that can be pickled, and its traceback as text.
-
-    Pickling drops the traceback, and some errors cannot be pickled at all: those are replaced by their message.
-    """
-    trace = "".join(traceback.format_exception(error))
+    trace = "".join(traceback.format_exception(error))  # pickling an error drops its traceback
     try:
         return pickle.loads(pickle.dumps(error)), trace
     except Exception:
@@ -92,9 +83,7 @@ def _sendable(error: Exception) -> tuple[Exception, str]:
         return known(told(error)), trace
 
 
-class _PipeProgress:
-    """A worker's progress display, which sends progress to the run, and drops it once the run no longer reads."""
-
+class _ProgressToPipe:
     def __init__(self, connection: Connection, name: str) -> None:
         self._connection, self._name = connection, name
         self._last, self._untold = 0.0, ()
@@ -114,7 +103,6 @@ class _PipeProgress:
         self._send("note", f"{self._name}: {text}")
 
     def end(self) -> None:
-        """Send the latest progress if it has not been sent yet."""
         if self._untold:
             self._send("advance", *self._untold)
             self._untold = ()

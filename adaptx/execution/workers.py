@@ -1,6 +1,6 @@
-"""Workers: a crew of several processes that carry out groups of stages at the same time, with one store.
+"""Several processes that carry out groups of stages at the same time, with one store.
 
-On a CPU, the threads are divided among the workers. With CUDA, each worker has one GPU.
+On a CPU, the threads are divided among the processes. With CUDA, each process has one GPU.
 """
 
 import contextlib
@@ -41,8 +41,8 @@ class _Worker:
 class Workers:
     """A crew of `number` processes. Each process starts when it is first needed, and is kept for later groups.
 
-    As long as the crew exists, SIGTERM interrupts this process as Ctrl-C does, so that it can stop the workers and wait
-    until they have saved their states.
+    As long as the crew exists, SIGTERM interrupts this process as Ctrl-C does. This process then stops the workers, and
+    waits until they have saved their states.
     """
 
     def __init__(self, shop: Workshop, progress: Progress, number: int) -> None:
@@ -70,7 +70,7 @@ class Workers:
                 worker.connection.send(group)
             except OSError:
                 # The worker's process ended while it was idle.
-                self._drop(worker)
+                self._remove_ended(worker)
             else:
                 worker.group = group
                 return
@@ -94,7 +94,7 @@ class Workers:
                     told, *values = worker.connection.recv()
                 except (EOFError, OSError):
                     worker.progress.end()
-                    return group, self._lost(worker, group)
+                    return group, self._errors_of_lost_stages(worker, group)
                 if told == "done":
                     worker.group = None
                     worker.progress.end()
@@ -135,16 +135,14 @@ class Workers:
         self._kept.append(worker)
         return worker
 
-    def _drop(self, worker: _Worker) -> None:
-        """Remove a worker that has ended, so that a new process can take its place."""
+    def _remove_ended(self, worker: _Worker) -> None:
         worker.process.join()
         worker.connection.close()
         self._kept.remove(worker)
         self._idle.append((worker.process.name, worker.shop, worker.progress))
 
-    def _lost(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
-        """Return an error for each stage that the worker had not stored when its process ended, by fingerprint."""
-        self._drop(worker)
+    def _errors_of_lost_stages(self, worker: _Worker, group: StageGroup) -> dict[str, Exception]:
+        self._remove_ended(worker)
         status = worker.process.exitcode
         _log.warning("%s: its process ended with status %s", worker.process.name, status, extra=SHOWN)
         error: Exception = RuntimeError(f"its process ended with status {status}")
@@ -163,7 +161,7 @@ def worker_devices(shop: Workshop, number: int) -> list[torch.device]:
     """Return the device of each worker.
 
     Raises:
-        UserError: several workers would share one GPU, and each would use the GPU's memory as if no other worker did.
+        UserError: several workers would share one GPU.
     """
     device = shop.device
     if number == 1 or device.type == "cpu":
@@ -184,7 +182,7 @@ def _handles_signals() -> bool:
 
 
 class _RemoteTraceback(Exception):
-    """The traceback of an error in a worker, attached as the cause of the error in the run, for --debug."""
+    pass
 
 
 def _received(error: Exception, told: str) -> Exception:

@@ -1,4 +1,4 @@
-"""The workshop: the store, sources and device with which a process carries out stages."""
+"""The workshop: the store, the sources and the device that a process needs to carry out stages."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Workshop:
 
     @cached_property
     def rows(self) -> RowCache:
-        """The cache through which this process reads rows. Its memory limit is divided among the workers."""
+        """The cache through which this process reads rows. The workers' caches share one memory limit."""
         return RowCache(self.sources, MOST_BYTES // self.workers)
 
     def entry(self, stage: ModuleStage) -> Entry:
@@ -56,7 +56,7 @@ class Workshop:
         return found
 
     def setting(self, precision: str) -> Setting:
-        """Return the device, the precision and the size limits of micro-batches."""
+        """Return the device, the precision, and the limits on the size of micro-batches."""
         return Setting(self.device, precision, Budget(*self.resources.micro_batch_limits(self.device.type)))
 
     def evaluator(
@@ -69,7 +69,7 @@ class Workshop:
         progress: Progress | None = None,
         name: str = "",
     ) -> Evaluator:
-        """Return an evaluator that predicts with a model.
+        """Return an evaluator for a model.
 
         limit: maximum number of candidates in a retrieval task's pool. memory: see `FinishedModel`. name: the stage's
         name, which `progress` shows.
@@ -78,7 +78,7 @@ class Workshop:
         return Evaluator(backbone, reading, setting, self.rows, limit, progress, name, memory)
 
     def is_done(self, node: Node) -> bool:
-        """Return whether the stage is in the store, finished by this process or by another one."""
+        """Return whether the stage is in the store now. Another process may have stored it."""
         self.store.look_again()
         return node.is_done(self.store.find(node.fingerprint))
 
@@ -100,7 +100,7 @@ class Workshop:
         return module
 
     def base_digest(self, model: ModelSpec) -> str:
-        """Return the digest of a checkpoint's weights, or the checkpoint's name and revision if no digest is known.
+        """Return the digest of a checkpoint's weights. If none is known, return the checkpoint's name and revision.
 
         Raises:
             UserError: the checkpoint has changed since the run was planned.
@@ -110,7 +110,7 @@ class Workshop:
 
 
 def choose_device(resources: Resources) -> torch.device:
-    """Return the requested device, or CUDA if it is available and otherwise the CPU.
+    """Return the requested device. If none is requested, return CUDA if it is available, otherwise the CPU.
 
     Raises:
         UserError: the requested device does not exist.

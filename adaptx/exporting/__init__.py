@@ -1,1 +1,1 @@
-"""Export finished modules as plain folders, which peft, adapters or transformers can load without adaptx."""
+"""Export trained or merged models as folders that peft, adapters or transformers can load without adaptx."""

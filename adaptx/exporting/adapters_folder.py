@@ -1,7 +1,7 @@
 """Write a folder that the adapters library can load: one adapter, or a stack or fusion of several adapters.
 
-The library itself writes the folder. If the adapters were trained on top of full fine-tuning or LoRA, the folder also
-contains `base/`, which holds the checkpoint with the fine-tuned or LoRA weights merged into it.
+If the adapters were trained on top of full fine-tuning or LoRA, the folder also contains `base/`: the checkpoint with
+the fine-tuned weights, or with LoRA's changes merged into its weights.
 """
 
 from pathlib import Path
@@ -22,8 +22,8 @@ BASE_FOLDER = "base"
 def write_adapters(network: Any, made_of: Composition, base: str, folder: Path) -> None:
     """Write the bottleneck adapters of a composition.
 
-    network: the bare network. It is changed and cannot be used afterwards. base: the checkpoint's hub id or path,
-    which is written to the folder.
+    network: the bare network; it is changed and cannot be used afterwards. base: the checkpoint's hub id or path, which
+    the folder records.
 
     Raises:
         UserError: the library does not support the network's architecture, or its results differ from those of adaptx.

@@ -8,7 +8,7 @@ from adaptx.specs import ModelSpec
 
 
 def on_hub(model: ModelSpec) -> bool:
-    """Return whether the model's name is a hub id (`owner/name`). Paths and names of sample checkpoints are not."""
+    """Return whether the model's name is a hub id (`owner/name`), and not a path or the name of a sample checkpoint."""
     name = model.hub_id
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         return False

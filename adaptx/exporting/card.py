@@ -1,4 +1,4 @@
-"""The model card: the training and its data, its scores in the store, licences, and how to load the folder."""
+"""The model card: the training and its data, the stored scores, licences, and how to load the folder."""
 
 from adaptx import __version__
 from adaptx.exporting.base import on_hub
@@ -52,9 +52,9 @@ def write_card(
             + " · "
             + stage.method.label,
             "facts": [(label, value.replace("|", "\\|")) for label, value in facts],
-            "scores": _scores(store, entry),
+            "scores": _stored_scores(store, entry),
             "precision": answering_training(stage).config.precision,
-            "loading": _loading(stage, made_of, written),
+            "loading": _loading_code(stage, made_of, written),
             "notes": notes(written),
             "usage": asked,
             "licences": _licences(stage),
@@ -85,8 +85,7 @@ def _merging(merge: Merge, result: MergeResult) -> list[tuple[str, str]]:
     return [*facts, ("head", f"`{merge.head}`{kept}")]
 
 
-def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
-    """Return one row per stored evaluation of this stage and per metric."""
+def _stored_scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     scores = StoredScores()
     found: list[dict[str, str]] = []
     for other in list(store.entries().values()):
@@ -105,8 +104,7 @@ def _scores(store: Store, entry: Entry) -> list[dict[str, str]]:
     return sorted(found, key=lambda score: (score["task"], score["language"], score["metric"]))
 
 
-def _loading(stage: ModuleStage, made_of: Composition, written: ExportContents) -> str:
-    """Return Python code that loads the folder without adaptx."""
+def _loading_code(stage: ModuleStage, made_of: Composition, written: ExportContents) -> str:
     base = repr(written.base)
     match written.library:
         case Library.TRANSFORMERS:

@@ -37,8 +37,8 @@ PAIRS = ("And another one, which is longer.", "", "y z", "Something")
 class Probes:
     """Probe texts, with the token ids and logits that adaptx computes for them.
 
-    given: arguments for the folder's tokenizer, per text. encoded: adaptx's token ids. logits: adaptx's logits, one
-    tensor per text: [C], or [L, C] if every token has logits.
+    given: per text, the arguments for the folder's tokenizer. encoded: the token ids. logits: per text, a tensor [C],
+    or [L, C] if every token has logits.
     """
 
     given: list[dict[str, Any]]
@@ -47,12 +47,13 @@ class Probes:
 
 
 def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
-    """Return probes with adaptx's logits. The probes for tagging are short sentences.
+    """Return probe texts that fit the head's format, with adaptx's logits for them.
 
-    The probes for other formats are single texts and pairs of texts: short, empty, and longer than the model reads.
+    For tagging, the texts are short sentences. For other formats, they are single texts and pairs of texts, some empty
+    and some longer than the model reads.
     """
     framing = reading.hidden
-    given, encoded = _words(reading) if isinstance(head.format, Tagging) else _texts(reading)
+    given, encoded = _probe_sentences(reading) if isinstance(head.format, Tagging) else _probe_texts(reading)
     logits: list[Tensor] = []
     with torch.no_grad():
         for index in range(len(encoded)):
@@ -67,11 +68,8 @@ def probe(backbone: Backbone, head: TrainedHead, reading: Reading) -> Probes:
     return Probes(given, encoded, logits)
 
 
-def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
-    """Return single texts and pairs of texts, as arguments for the folder's tokenizer and as adaptx encodes them.
-
-    Each text is in a list, because the tokenizer ignores an empty second text outside of a list.
-    """
+def _probe_texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
+    """Return single texts and pairs of texts, as arguments for the folder's tokenizer and as adaptx encodes them."""
     tokenizer, prefix, long = reading.tokenizer, reading.hidden.prefix, " ".join(["word"] * reading.max_length)
     rows: list[tuple[str, ...]] = [(text,) for text in (*TEXTS, long)]
     rows += zip((*TEXTS, long), (*PAIRS, long), strict=True)
@@ -87,11 +85,12 @@ def _texts(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
     ]
     types = [part.types[0] for _, part in kept if part.types is not None]
     encoded = Encoding([part.ids[0] for _, part in kept], types or None, parts[0].pad, 0)
+    # Each text is in a list, because the tokenizer ignores an empty second text outside of a list.
     names = ("text", "text_pair")
     return [{name: [text] for name, text in zip(names, row, strict=False)} for row, _ in kept], encoded
 
 
-def _words(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
+def _probe_sentences(reading: Reading) -> tuple[list[dict[str, Any]], Encoding]:
     sentences = [text.split() for text in TEXTS if text]
     encoded = SentenceParts(sentences, reading).encoded
     if words_stand_alone(reading.tokenizer):

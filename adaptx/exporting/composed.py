@@ -1,4 +1,4 @@
-"""The modules of a finished network, with their tensors, in the order in which they are stacked on the checkpoint."""
+"""The modules of a finished network with their tensors, in the order in which they are stacked on the checkpoint."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from adaptx.specs import Fuse, ModuleSource, ModuleStage, Train
 
 @dataclass(frozen=True)
 class NamedModule:
-    """A module and its name, which is unique in its composition and valid as a folder name and a Python identifier."""
+    """A module and its name in a composition. The name is unique there, and valid as a folder name and in Python."""
 
     name: str
     module: Module
@@ -22,8 +22,8 @@ class NamedModule:
 class Composition:
     """The modules of a network.
 
-    layers: modules stacked on the checkpoint, beginning with the module next to it. fused: modules on top of `layers`;
-    their outputs are mixed by `mixing`.
+    layers: modules stacked on the checkpoint; the first is next to the checkpoint. fused: modules on top of `layers`;
+    `mixing` mixes their outputs.
     """
 
     layers: tuple[NamedModule, ...]
@@ -50,12 +50,12 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composition:
     own = shop.module(stage)
     if stage.method.whole:
         # Its weights are the whole backbone, including what was merged into them below.
-        return Composition((NamedModule(_plain(_called(stage)), own),))
+        return Composition((NamedModule(_as_identifier(_task_names(stage)), own),))
     below = lineage(stage)
-    modules = [(_called(each), shop.module(each)) for each in (*below.frozen, *below.fused)]
+    modules = [(_task_names(each), shop.module(each)) for each in (*below.frozen, *below.fused)]
     fuses = isinstance(stage, Train) and isinstance(stage.start, Fuse)
     if not fuses:
-        modules.append((_called(stage), own))
+        modules.append((_task_names(stage), own))
     parts = _named(modules)
     if not fuses:
         return Composition(parts)
@@ -63,15 +63,14 @@ def composed(stage: ModuleStage, shop: Workshop) -> Composition:
     return Composition(parts[:first_fused], parts[first_fused:], own)
 
 
-def _called(source: ModuleSource) -> str:
-    """Return a name for a module: the task of its training, or all tasks of a merge."""
+def _task_names(source: ModuleSource) -> str:
     return source.task.name if isinstance(source, Train) else path_of_tasks(source)
 
 
 def _named(modules: list[tuple[str, Module]]) -> tuple[NamedModule, ...]:
     parts: list[NamedModule] = []
     for name, module in modules:
-        plain, taken = _plain(name), {part.name for part in parts}
+        plain, taken = _as_identifier(name), {part.name for part in parts}
         number = next(n for n in range(1, len(modules) + 1) if _numbered(plain, n) not in taken)
         parts.append(NamedModule(_numbered(plain, number), module))
     return tuple(parts)
@@ -81,6 +80,6 @@ def _numbered(name: str, number: int) -> str:
     return name if number == 1 else f"{name}_{number}"
 
 
-def _plain(name: str) -> str:
-    """Replace all characters except letters and digits by `_`, because torch and adapters reserve some, such as `.`."""
+def _as_identifier(name: str) -> str:
+    # torch and adapters reserve some characters, such as the full stop.
     return re.sub(r"\W", "_", name)

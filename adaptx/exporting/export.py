@@ -1,4 +1,4 @@
-"""Write a finished training or merge as a folder that peft, adapters or transformers loads without adaptx."""
+"""Write a stored training or merge as a folder that peft, adapters or transformers loads without adaptx."""
 
 import copy
 import os
@@ -40,7 +40,7 @@ HERE = "."
 
 @dataclass(frozen=True)
 class ExportResult:
-    """The files of an exported folder, and notes for the folder's user."""
+    """The files of an exported folder, and notes for its user."""
 
     folder: Path
     files: tuple[str, ...]
@@ -62,10 +62,10 @@ def export_stage(
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; name a new folder, or empty it first")
     entry, stage, shop = open_module(store, sources, name, Resources("cpu"))
-    chosen = _task(entry, answering_training(stage), task)
+    chosen = _task_of_exported_head(entry, answering_training(stage), task)
     refusals = (
         holding_refusal(library, stage),
-        _head_refusal(stage, chosen),
+        _missing_head_refusal(stage, chosen),
         _framing_refusal(stage, chosen),
         _format_refusal(chosen),
     )
@@ -85,8 +85,7 @@ def export_stage(
     return ExportResult(folder, tuple(sorted(files)), notes(written))
 
 
-def _task(entry: Entry, train: Train, name: str | None) -> Task:
-    """Return the task whose head is exported. name: the task's name, or None if only one task was trained."""
+def _task_of_exported_head(entry: Entry, train: Train, name: str | None) -> Task:
     found = [task for task in train.tasks if name in (None, task.name)]
     if len(found) == 1:
         return found[0]
@@ -95,8 +94,7 @@ def _task(entry: Entry, train: Train, name: str | None) -> Task:
     raise UserError(f"{entry.folder.name}: {why}; choose one with --task NAME among {names}")
 
 
-def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why the stage has no head for the task, or None if it has one or needs none."""
+def _missing_head_refusal(stage: ModuleStage, task: Task) -> str | None:
     if not isinstance(stage, Merge) or not isinstance(stage.head, NoHead) or task.format.embeds:
         return None
     return (
@@ -106,7 +104,6 @@ def _head_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
-    """Return why an exported folder cannot answer as the stage does, or None. It cannot write text, for example."""
     framing = training_framing(answering_training(stage), task)
     if isinstance(framing, Text):
         return (
@@ -122,7 +119,6 @@ def _framing_refusal(stage: ModuleStage, task: Task) -> str | None:
 
 
 def _format_refusal(task: Task) -> str | None:
-    """Return why exported folders cannot read rows of the task's format, or None if they can."""
     if type(task.format) in ROWS:
         return None
     kind = type(task.format).__name__
@@ -135,14 +131,14 @@ def _write(
     network: Any = load_network(stage.model, shop.sources)
     tokenizer = load_tokenizer(stage.model, shop.sources)
     made_of, train = composed(stage, shop), answering_training(stage)
-    read = _read(entry, train, task, network, shop)
+    read = _how_rows_are_read(entry, train, task, network, shop)
     base, digest = base_name(train.model, shop.sources), shop.base_digest(stage.model)
     own_base = head_class = None
     match library:
         case Library.PEFT:
             write_peft(made_of.merged, sites_of(network), train.model, base, folder)
         case Library.ADAPTERS:
-            own_base = _write_adapters(network, made_of, train, base, tokenizer, folder)
+            own_base = _write_adapters_with_base(network, made_of, train, base, tokenizer, folder)
         case Library.TRANSFORMERS:
             own_base = HERE
             fold_in(network, sites_of(network), made_of.merged)
@@ -156,10 +152,9 @@ def _write(
     return written
 
 
-def _write_adapters(
+def _write_adapters_with_base(
     network: Any, made_of: Composition, train: Train, base: str, tokenizer: Any, folder: Path
 ) -> str | None:
-    """Write the adapters. If modules below change weights, also write these to a subfolder, whose name is returned."""
     if not made_of.merged:
         write_adapters(network, made_of, base, folder)
         return None
@@ -170,7 +165,7 @@ def _write_adapters(
 
 
 def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, folder: Path) -> HeadClass | None:
-    """Write the merged network. If it has a head, write that too and check that the folder computes the same logits."""
+    """Write the merged network. If the task has a head, also write the head and check the logits of the folder."""
     if read.head is None:
         write_bare(network, tokenizer, read.max_length, folder)
         return None
@@ -184,8 +179,7 @@ def _write_transformers(network: Any, read: Read, train: Train, tokenizer: Any, 
     return found
 
 
-def _read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
-    """Return how the network reads the task's rows, and the task's trained head."""
+def _how_rows_are_read(entry: Entry, train: Train, task: Task, network: Any, shop: Workshop) -> Read:
     head = None
     if not task.format.embeds:
         base = head_base(network, train.model, shop)

@@ -1,4 +1,4 @@
-"""Which stages each library's folder can hold, decided from the stages' specs before any weights are read."""
+"""Find out from a stage's spec, before any weights are read, whether a library's folder can hold the stage."""
 
 import enum
 
@@ -8,7 +8,7 @@ from adaptx.specs import Attention, Fuse, Method, MixingRule, ModelFamily, Modul
 
 
 class Library(enum.Enum):
-    """The library that a folder is written for."""
+    """A library that can load an exported folder."""
 
     PEFT = "peft"
     ADAPTERS = "adapters"
@@ -28,7 +28,7 @@ def find_library(name: str) -> Library:
 
 
 def holding_refusal(library: Library, stage: ModuleStage) -> str | None:
-    """Return why the library's folder cannot hold a stage's network and what to use instead, or None if it can."""
+    """Return why the library's folder cannot hold a stage's network, and what to use instead. Return None if it can."""
     methods = network_methods(stage)
     if library is Library.ADAPTERS and stage.model.family is not ModelFamily.ENCODER:
         return (
@@ -75,7 +75,7 @@ def _is_library_mixing(mixing: MixingRule) -> bool:
 
 
 def network_methods(stage: ModuleStage) -> tuple[Method, ...]:
-    """Return the methods of all modules in a stage's finished network, from the checkpoint up to the stage's own."""
+    """Return the methods of all modules in a stage's network, from the one next to the checkpoint to the stage's."""
     if stage.method.whole:
         return (stage.method,)
     below = lineage(stage)
@@ -103,7 +103,6 @@ def _peft_refusal(stage: ModuleStage, methods: tuple[Method, ...]) -> str | None
 
 
 def _unfoldable_refusal(library: Library, methods: tuple[Method, ...]) -> str | None:
-    """Return why the library's folder can hold some modules neither as they are nor merged into weights, or None."""
     for method in methods:
         if method.fold_refusal is not None and method.library != library.value:
             return f"{method.modules} cannot be merged into linear weights; {_elsewhere(method)}"

@@ -1,12 +1,10 @@
 """Put an adaptx head into a class of transformers, where a class exists that computes exactly the same.
 
-Heads on tokens (tags, span answers) are one linear map in most classes of the library, as in adaptx. Heads on a pooled
-vector are different: the library reads the first token, and applies a dense layer and a nonlinearity before the linear
-map. adaptx sets the dense layer to the identity and needs a nonlinearity that does nothing. DeBERTa's nonlinearity is a
-setting. Tanh is almost the identity for small inputs, so the dense layer scales its input down by `TANH_SCALE` and the
-linear map scales it up again; the difference is below fp32's rounding. Other nonlinearities (ReLU in DistilBERT, GELU
-and a norm in ModernBERT) cannot be avoided. The classes for decoders cannot hold the head's bias, because their linear
-map has none.
+Heads on tokens (tags, span answers) are one linear map in most classes, as in adaptx. Classes with a head on a pooled
+vector read the first token, and apply a dense layer and a nonlinearity before the linear map. Here the dense layer is
+made the identity, and the nonlinearity must do nothing: DeBERTa's can be switched off, and tanh is almost the identity
+for small inputs (see `TANH_SCALE`). Classes with other nonlinearities (DistilBERT, ModernBERT) are not used, nor are
+the classes for decoders, because their linear map has no bias.
 """
 
 from typing import Any
@@ -42,14 +40,16 @@ AUTO_CLASSES: dict[type[TaskFormat], str] = {
 """The auto class of transformers that loads an exported model with a head, by the task's format."""
 
 TANH_SCALE = 2.0**-14
-"""The factor s by which tanh's input is scaled down. tanh(s x) / s differs from x by the relative error s**2 x**2 / 3,
+"""The factor s by which the dense layer scales tanh's input down; the linear map scales it up again.
+
+tanh(s x) / s differs from x by the relative error s**2 x**2 / 3,
 which is 1e-7 at x = 9. In half precision, x / s and s x stay within the range as well."""
 
 
 def place_of(task_format: TaskFormat, framing: Hidden, heads: LibraryHeads) -> HeadPlace | None:
-    """Return where the library's class for a format holds a linear head, or None if the class computes something else.
+    """Return where the library's class for a format holds a linear head, or None if it computes something else.
 
-    One such case is a framing that reads another layer than the last, because the library's classes read the last.
+    The library's classes read the last layer, so the result is None if the framing reads another layer.
     """
     if framing.layer is not None:
         return None
@@ -77,7 +77,10 @@ def in_library(task_format: TaskFormat, framing: Hidden, config: Any) -> bool:
 
 
 def library_model(backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return the library's model for this configuration, with the backbone's layers and the head of adaptx in it."""
+    """Return a model of the library's class with the backbone's layers and the head.
+
+    config: the configuration of the backbone's network.
+    """
     import transformers
 
     place = place_of(head.format, framing, backbone.architecture.library_heads)
@@ -126,7 +129,6 @@ def _set(whole: Any, path: str, weight: Tensor, bias: Tensor) -> None:
 
 
 def _put_language_model_head(whole: Any, head: nn.Module) -> None:
-    """Put the head's tensors into the library's model `whole`, and tie its output matrix to the embeddings again."""
     decoder, masked = whole.get_output_embeddings(), ARCHITECTURES[whole.config.model_type].masked_head
     decoder.weight = whole.get_input_embeddings().weight
     assert masked is not None

@@ -1,4 +1,4 @@
-"""A stored training or merge, loaded into memory: it predicts, and gives its network or a peft model."""
+"""A stored training or merge as a Python object, which predicts, and gives its network or a peft model."""
 
 import tempfile
 import warnings
@@ -49,7 +49,6 @@ class LoadedModel:
 
     @property
     def tokenizer(self) -> Any:
-        """The checkpoint's tokenizer."""
         return self._finished.tokenizer
 
     @property
@@ -63,7 +62,7 @@ class LoadedModel:
         """Return one prediction per row, with the format's details (probabilities or a score).
 
         Args:
-            rows: a list of texts, or of pairs in the order of the format's roles; or a list of dicts, a
+            rows: a list of texts; a list of pairs of texts, in the order of the format's roles; or a list of dicts, a
                 pandas.DataFrame or a datasets.Dataset, with the task's columns or the format's roles as names.
             language: code of the rows' language; needed if the prompt depends on it and the task has several languages.
 
@@ -80,9 +79,7 @@ class LoadedModel:
         return pd.DataFrame(records, index=index)
 
     def to_peft(self) -> Any:
-        """Return a peft.PeftModel in memory, without a head, whose outputs equal those of `network`.
-
-        It is a separate model: changing it does not change this one.
+        """Return a new peft.PeftModel in memory, without a head, whose outputs equal those of `network`.
 
         Raises:
             UserError: the network has other parts than the checkpoint and LoRA or IA3 modules. The message names them.

@@ -1,10 +1,10 @@
-"""A transformers backbone with the head of one task, as adaptx computes it. Needs only torch and transformers.
+"""Models of a transformers backbone and the head of one task, as adaptx computes them, in torch and transformers alone.
 
-adaptx copies this file into an exported folder if no class of transformers computes the same. Such a folder loads only
+This file is copied into an exported folder if no class of transformers computes the same. Such a folder loads only
 with `trust_remote_code=True`, which allows this code to run.
 
-Suffixes of tensor and array names, one letter per dimension: B rows, L tokens of a row, D hidden size, C labels, V
-vocabulary.
+Suffixes of tensor names, one letter per dimension: B rows of the batch, L tokens of a row, D hidden size, C labels,
+E size of the head's hidden layer, V vocabulary.
 """
 
 from typing import Any
@@ -24,10 +24,13 @@ from transformers.modeling_outputs import (
 class AdaptxConfig(PretrainedConfig):
     """The configuration of an `AdaptxModel`: how its backbone is built, and which hidden states the head reads.
 
-    backbone: the backbone's own configuration, with `model_type`. attention: the only attention implementation that
-    the backbone supports (None: it supports any). pooler: whether the backbone's class has a pooler, which is left out.
-    takes_types: whether the backbone takes token types. layer: the layer whose hidden states are read (None: the last;
-    0: the embeddings). pooling: `first`, `mean` or `last` token. head_size, norm_epsilon: for `AdaptxForMaskedLM`.
+    backbone: the backbone's own configuration, with `model_type`.
+    attention: the only attention implementation that the backbone supports (None: it supports any).
+    pooler: whether the backbone's class has a pooler, which must then be left out.
+    takes_types: whether the backbone takes token types.
+    layer: the layer whose hidden states are read (None: the last; 0: the embeddings).
+    pooling: how a row's states become one vector: `first` or `last` token, or the `mean` of all.
+    head_size, norm_epsilon: for `AdaptxForMaskedLM`.
     """
 
     model_type = "adaptx"
@@ -56,7 +59,7 @@ class AdaptxConfig(PretrainedConfig):
 
 
 class AdaptxModel(PreTrainedModel):
-    """The backbone, without a head. Each subclass adds its own head in `_set_head`."""
+    """The backbone. Each subclass adds its own head in `_set_head`."""
 
     config_class = AdaptxConfig
     base_model_prefix = "backbone"
@@ -77,8 +80,8 @@ class AdaptxModel(PreTrainedModel):
     def _set_head(self, inner: Any) -> None:
         raise NotImplementedError
 
-    def _states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
-        """Return the hidden states of the chosen layer, [B, L, D]."""
+    def _hidden_states(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> Tensor:
+        """Return the chosen layer's hidden states, [B, L, D]."""
         given: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.config.takes_types and token_type_ids is not None:
             given["token_type_ids"] = token_type_ids
@@ -86,10 +89,10 @@ class AdaptxModel(PreTrainedModel):
         output: Any = self.backbone(**given, output_hidden_states=inner, return_dict=True)
         return output.hidden_states[self.config.layer] if inner else output.last_hidden_state
 
-    def _pooled(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """Return the pooled vector of each row, [B, D]. Padding may be on either side."""
+    def _pooled_states(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+        """Return one vector per row, [B, D]. Padding may be on either side."""
         mask_BL = torch.ones_like(input_ids) if attention_mask is None else attention_mask
-        states_BLD = self._states(input_ids, mask_BL, token_type_ids)
+        states_BLD = self._hidden_states(input_ids, mask_BL, token_type_ids)
         if self.config.pooling == "mean":
             weights_BL1 = mask_BL.unsqueeze(-1).float()
             mean_BD = (states_BLD.float() * weights_BL1).sum(dim=1) / weights_BL1.sum(dim=1)
@@ -99,9 +102,9 @@ class AdaptxModel(PreTrainedModel):
         at_B = first_B if self.config.pooling == "first" else ones_BL.shape[1] - 1 - ones_BL.flip(1).argmax(dim=1)
         return states_BLD[torch.arange(len(at_B), device=at_B.device), at_B]
 
-    def _every(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
-        """Return the chosen layer's states of all tokens, [B, L, D]. Without `attention_mask`, no token is padding."""
-        return self._states(
+    def _token_states(self, input_ids: Tensor, attention_mask: Tensor | None, token_type_ids: Tensor | None) -> Tensor:
+        """Return the chosen layer's hidden states, [B, L, D]. Without `attention_mask`, no token is padding."""
+        return self._hidden_states(
             input_ids, torch.ones_like(input_ids) if attention_mask is None else attention_mask, token_type_ids
         )
 
@@ -115,7 +118,7 @@ class AdaptxForSequenceClassification(AdaptxModel):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> SequenceClassifierOutput:
-        logits_BC: Any = self.classifier(self._pooled(input_ids, attention_mask, token_type_ids))
+        logits_BC: Any = self.classifier(self._pooled_states(input_ids, attention_mask, token_type_ids))
         return SequenceClassifierOutput(logits=logits_BC)
 
 
@@ -130,7 +133,7 @@ class AdaptxForMultipleChoice(AdaptxModel):
     ) -> MultipleChoiceModelOutput:
         length = input_ids.shape[-1]
         parts = (each if each is None else each.reshape(-1, length) for each in (attention_mask, token_type_ids))
-        scores: Any = self.classifier(self._pooled(input_ids.reshape(-1, length), *parts))
+        scores: Any = self.classifier(self._pooled_states(input_ids.reshape(-1, length), *parts))
         return MultipleChoiceModelOutput(logits=scores.reshape(input_ids.shape[:-1]))
 
 
@@ -143,12 +146,12 @@ class AdaptxForTokenClassification(AdaptxModel):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> TokenClassifierOutput:
-        logits_BLC: Any = self.classifier(self._every(input_ids, attention_mask, token_type_ids))
+        logits_BLC: Any = self.classifier(self._token_states(input_ids, attention_mask, token_type_ids))
         return TokenClassifierOutput(logits=logits_BLC)
 
 
 class AdaptxForQuestionAnswering(AdaptxModel):
-    """A model that gives each token two scores: as the first and as the last token of the answer."""
+    """A model that gives each token two scores: one as the first, one as the last token of the answer."""
 
     def _set_head(self, inner: Any) -> None:
         self.qa_outputs = nn.Linear(inner.hidden_size, 2)
@@ -156,13 +159,13 @@ class AdaptxForQuestionAnswering(AdaptxModel):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> QuestionAnsweringModelOutput:
-        scores: Any = self.qa_outputs(self._every(input_ids, attention_mask, token_type_ids))
+        scores: Any = self.qa_outputs(self._token_states(input_ids, attention_mask, token_type_ids))
         start_BL, end_BL = scores.unbind(dim=-1)
         return QuestionAnsweringModelOutput(start_logits=start_BL, end_logits=end_BL)
 
 
 class AdaptxForMaskedLM(AdaptxModel):
-    """A model that scores the vocabulary at each token. The scores are products of a state and the token embeddings."""
+    """A model that scores the whole vocabulary at each token: a token's state is multiplied by each embedding."""
 
     def _set_head(self, inner: Any) -> None:
         self.dense = nn.Linear(inner.hidden_size, self.config.head_size)
@@ -172,7 +175,7 @@ class AdaptxForMaskedLM(AdaptxModel):
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor | None = None, token_type_ids: Tensor | None = None
     ) -> MaskedLMOutput:
-        states_BLD = self._every(input_ids, attention_mask, token_type_ids)
+        states_BLD = self._token_states(input_ids, attention_mask, token_type_ids)
         states_BLE = self.norm(nn.functional.gelu(self.dense(states_BLD)))
         embeddings: Any = self.backbone.get_input_embeddings().weight
         logits_BLV: Any = states_BLE @ embeddings.T + self.bias

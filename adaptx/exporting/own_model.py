@@ -1,4 +1,4 @@
-"""Wrap a network's layers in a model class of adaptx, for heads that no class of transformers computes."""
+"""Put a network's layers and a head into a model class of adaptx, for heads that no class of transformers computes."""
 
 import shutil
 from pathlib import Path
@@ -20,7 +20,7 @@ _OUTER = ("id2label", "label2id", "architectures", "dtype", "torch_dtype", "_nam
 
 
 def class_of(task_format: TaskFormat) -> Any:
-    """Return the model class of adaptx for heads of this format."""
+    """Return adaptx's model class for heads of this format."""
     return getattr(modeling_adaptx, _name(task_format))
 
 
@@ -29,9 +29,11 @@ def _name(task_format: TaskFormat) -> str:
 
 
 def own_model(backbone: Backbone, base: Any, head: TrainedHead, framing: Hidden) -> Any:
-    """Return a model of adaptx's own class with the backbone's layers and the head. base: the network's configuration.
+    """Return a model of adaptx's class with the backbone's layers and the head.
 
-    Transformers does not know the model's `model_type`, so the model cannot be loaded without the code of its class.
+    The model can be loaded only with the code of its class (see `write_code`), because transformers does not know it.
+
+    base: the configuration of the backbone's network.
     """
     name, module, architecture = _name(head.format), CODE_FILE.removesuffix(".py"), backbone.architecture
     masked = head.module if isinstance(head.module, LanguageModelHead) else None

@@ -1,4 +1,4 @@
-"""Write a peft folder for modules of one method. Its files are adapter_config.json and adapter_model.safetensors."""
+"""Write a peft folder for modules of one method: adapter_config.json and adapter_model.safetensors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,8 +23,8 @@ TASK_TYPES: dict[ModelFamily, str] = {
 def write_peft(modules: Sequence[Module], sites: Sites, model: ModelSpec, base: str, folder: Path) -> None:
     """Write modules of one method, stacked on one checkpoint, as one peft module.
 
-    modules: beginning with the module next to the checkpoint. sites: the sites (linear maps of layers) of the bare
-    network. base: the checkpoint's hub id or path, which is written to the folder.
+    modules: the first is next to the checkpoint. sites: the bare network's sites (linear maps of its layers). base: the
+    checkpoint's hub id or path, which the folder records.
     """
     from safetensors.torch import save_file
 

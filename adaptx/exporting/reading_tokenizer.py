@@ -1,8 +1,7 @@
 """The tokenizer of an exported folder, which reads a text or a pair as adaptx does, including the framing's prefix.
 
-Its class is transformers' generic class, because it uses tokenizer.json unchanged. The classes of some architectures
-rebuild parts of that file, and not in the same way in each version. The prefix counts as special tokens, like `[CLS]`.
-Therefore it is put before an empty text too, and no answer or tag can lie inside it.
+The prefix's tokens count as special tokens, like `[CLS]`. Therefore the prefix is put before an empty text too, and no
+answer or tag can lie inside it.
 """
 
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from adaptx.store.store import read_json, write_json
 
 SPECIAL = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 CONFIG_FILE = "tokenizer_config.json"
+# This class uses tokenizer.json unchanged. Classes of some architectures rebuild parts of that file, in ways that
+# depend on the version of transformers.
 GENERIC = "PreTrainedTokenizerFast"
 _PREFIX = "prefix"
 _PROBES = ("a", "Ab", "1 b", "(a)", "?", "ä", "中文")
@@ -25,8 +26,8 @@ _MOST_KNOWN = 500
 class TextReading:
     """The settings with which a tokenizer reads texts.
 
-    names: names of the tensors that the network takes. words: whether texts are given as words, as for tagging; words
-    are tokenized separately from the prefix.
+    names: names of the tensors that the network takes. words: whether texts are given as lists of words, as for
+    tagging; words are tokenized separately from the prefix.
     """
 
     prefix: str
@@ -65,7 +66,7 @@ def _generic(tokenizer: Any, reading: TextReading) -> Any:
     backend.no_truncation()
     backend.no_padding()
     if reading.prefix:
-        _put_prefix(backend, tokenizer, reading)
+        _put_prefix_before_texts(backend, tokenizer, reading)
     special = {name: str(token) for name in SPECIAL if (token := getattr(tokenizer, name)) is not None}
     if "pad_token" not in special:
         # Padding is masked, so any token can be used.
@@ -81,14 +82,13 @@ def _generic(tokenizer: Any, reading: TextReading) -> Any:
     )
 
 
-def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
-    """Change the template of special tokens so that it puts the prefix's tokens before each text."""
+def _put_prefix_before_texts(backend: Any, tokenizer: Any, reading: TextReading) -> None:
     from tokenizers import processors
 
     tokens = {_PREFIX: _prefix_ids(tokenizer, reading.prefix, reading.words)}
     template = processors.TemplateProcessing(
-        single=_pieces(tokenizer("a"), tokens),
-        pair=_pieces(tokenizer("a", "a"), tokens),
+        single=_template_pieces(tokenizer("a"), tokens),
+        pair=_template_pieces(tokenizer("a", "a"), tokens),
         special_tokens=[
             {"id": name, "ids": each, "tokens": tokenizer.convert_ids_to_tokens(each)} for name, each in tokens.items()
         ],
@@ -97,14 +97,14 @@ def _put_prefix(backend: Any, tokenizer: Any, reading: TextReading) -> None:
 
 
 def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
-    """Return the token ids of the prefix when a text follows it.
+    """Return the token ids that the prefix has before a text.
 
     Raises:
         UserError: putting the prefix before a text changes the tokens of some text.
     """
     if words:
         return _content(tokenizer, prefix)
-    texts = [*_PROBES, *_known_texts(tokenizer)]
+    texts = [*_PROBES, *_texts_of_some_tokens(tokenizer)]
     behind, alone = (_contents(tokenizer, [before + text for text in texts]) for before in (prefix, ""))
     ids = behind[0][: len(behind[0]) - len(alone[0])]
     if any(one != ids + other for one, other in zip(behind, alone, strict=True)):
@@ -112,8 +112,7 @@ def _prefix_ids(tokenizer: Any, prefix: str, words: bool) -> list[int]:
     return ids
 
 
-def _known_texts(tokenizer: Any) -> list[str]:
-    """Return the texts of about `_MOST_KNOWN` tokens, which are spread over the vocabulary."""
+def _texts_of_some_tokens(tokenizer: Any) -> list[str]:
     size = len(tokenizer)
     texts = tokenizer.batch_decode([[token] for token in range(0, size, max(1, size // _MOST_KNOWN))])
     # Some tokenizers do not decode the mark of a word's beginning to a space.
@@ -130,10 +129,11 @@ def _content(tokenizer: Any, text: str) -> list[int]:
     return _contents(tokenizer, [text])[0]
 
 
-def _pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
-    """Return the template as pieces, such as `special0:0`, `prefix:0`, `$A:0` (the first text) and `special2:0`.
+def _template_pieces(read: Any, tokens: dict[str, list[int]]) -> list[str]:
+    """Return the template of special tokens as pieces, such as `special0:0`, `prefix:0`, `$A:0`, `special2:0`.
 
-    read: what the tokenizer returned for a one-letter text or a pair of them. tokens: gets the ids of special pieces.
+    read: what the tokenizer returned for a one-letter text (`$A` in the template) or a pair of them (`$A`, `$B`).
+    tokens: the ids of special pieces are added here.
     """
     sides = read.sequence_ids(0)
     kinds = read.get("token_type_ids") or [0] * len(sides)

@@ -1,8 +1,7 @@
 """Write the script `predict.py` next to exported weights, with files of the head and the tokenizer.
 
 The library that loads the weights has no class for adaptx's head or way of tokenizing, so the script contains the code
-for both. It reads tokenizer.json with the tokenizers package instead of transformers, because transformers 4 and 5
-build different tokenizers for some checkpoints.
+for both.
 """
 
 from dataclasses import dataclass
@@ -89,8 +88,8 @@ def write_script(
 ) -> None:
     """Write the script, the head's tensors and the tokenizer.
 
-    base: hub id or path of the checkpoint that the script loads. own_base: path, inside the folder, of weights that
-    the script loads instead; None: it loads `base`.
+    base: hub id or path of the checkpoint that the script loads. own_base: path, inside the folder, of the weights that
+    the script loads in place of `base`, or None.
 
     Raises:
         UserError: the tokenizer has no tokenizer.json.
@@ -118,12 +117,12 @@ def write_script(
         "stack": stack_path(network),
         "spaced": not words_stand_alone(tokenizer),
     }
+    # The script reads this file with the tokenizers package: transformers 4 and 5 build different tokenizers from it.
     tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
     (folder / SCRIPT_FILE).write_text(render("predict.py.j2", facts), encoding="utf-8")
 
 
 def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
-    """Return what the script's template needs to know about the task: its rows, how they are read, and its head."""
     row, (pooling, pooled) = ROWS[type(read.task.format)], _POOLED[read.framing.pooling]
     causal = reading_of(model, tokenizer, read.framing, read.max_length).causal
     task_format: Any = read.head.format if read.head is not None else read.task.format
@@ -146,7 +145,6 @@ def _task_facts(read: Read, model: ModelSpec, tokenizer: Any) -> dict[str, Any]:
 
 
 def _checkpoint_facts(model: ModelSpec, base: str, own_base: str | None) -> dict[str, Any]:
-    """Return, for the script's template, where the checkpoint is and which class loads it."""
     pinned = own_base is None and base == model.hub_id and model.revision is not None
     return {
         "base": repr(base) if own_base is None else _here(own_base),
@@ -162,7 +160,7 @@ def takes_types(network: Any, tokenizer: Any) -> bool:
 
 
 def stack_path(network: Any) -> str:
-    """Return the name, in the network, of the module whose hidden states are read; empty if it is the whole network."""
+    """Return the path, inside the network, of the part whose hidden states are read; "" if it is the whole network."""
     stack = backbone_over(network).stack
     return next(path for path, module in network.named_modules() if module is stack)
 
@@ -174,7 +172,7 @@ def _options(model_type: str) -> str:
 
 
 def render(template: str, facts: dict[str, Any]) -> str:
-    """Fill a template with facts and return the text. A missing fact is an error."""
+    """Fill a template with facts and return the text."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -17,7 +17,7 @@ from adaptx.specs import Hidden, Tagging
 
 @dataclass(frozen=True)
 class HeadClass:
-    """The class that loads a folder and its head. own: whether it is a class of adaptx, whose code is in the folder."""
+    """The class that loads a folder with a head. own: whether it is a class of adaptx, whose code is in the folder."""
 
     auto_class: str
     own: bool
@@ -33,7 +33,7 @@ def write_bare(network: Any, tokenizer: Any, max_length: int, folder: Path) -> N
 def write_with_head(
     backbone: Backbone, config: Any, head: TrainedHead, framing: Hidden, tokenizer: Any, max_length: int, folder: Path
 ) -> HeadClass:
-    """Write a merged backbone and its head as one model, whose class is one of transformers or of adaptx.
+    """Write a merged backbone and its head as one model, of a class of transformers or, if there is none, of adaptx.
 
     backbone: cannot be used afterwards. config: the configuration of the checkpoint's network.
 

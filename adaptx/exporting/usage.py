@@ -25,9 +25,10 @@ from adaptx.specs import (
 class ExportContents:
     """The contents of an exported folder.
 
-    head: the class that holds the head; None if predict.py reads the head from a file or there is no head. base: hub
-    id or path of the checkpoint, as the folder records it. own_base: path, inside the folder, of a full set of
-    weights; None if the folder has none. base_digest: digest of the checkpoint.
+    head: the class that loads the head; None if there is no head, or if predict.py reads it from a separate file.
+    base: hub id or path of the checkpoint, as the folder records it.
+    own_base: path, inside the folder, of a full set of weights; None if the folder has none.
+    base_digest: digest of the checkpoint.
     """
 
     library: Library
@@ -62,7 +63,7 @@ def notes(written: ExportContents) -> tuple[str, ...]:
 
 
 def usage(written: ExportContents, read: Read, model: ModelSpec, tokenizer: Any) -> list[str]:
-    """Return how to use a transformers folder with a head, one instruction per topic. For other folders, return []."""
+    """Return instructions for using a transformers folder with a head, one per topic. Other folders have none."""
     if written.head is None:
         return []
     prefix, tagging = read.framing.prefix, isinstance(read.task.format, Tagging)

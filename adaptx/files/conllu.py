@@ -1,7 +1,7 @@
-"""Read CoNLL-U files (https://universaldependencies.org/format.html): words with part-of-speech tags.
+"""Read the words (column FORM) and part-of-speech tags (column UPOS) of CoNLL-U files.
 
-Words are in the column FORM, tags in the column UPOS. Lines of multiword tokens (`2-3`) and empty nodes (`4.1`) are
-skipped.
+The format is described at https://universaldependencies.org/format.html. Lines of multiword tokens (numbered `2-3`)
+and of empty nodes (numbered `4.1`) are skipped.
 """
 
 import re
@@ -20,14 +20,14 @@ _STANDARD = "ID FORM LEMMA UPOS XPOS FEATS HEAD DEPREL DEPS MISC"
 
 
 def is_conllu(lines: Sequence[str]) -> bool:
-    """Return whether the first line after blank lines and comments has ten columns and begins with a word's number."""
+    """Return whether the first line that is not blank or a comment has ten columns and begins with a word's number."""
     first = next((line for line in lines if line.strip() and not line.startswith("#")), "")
     fields = first.split("\t")
     return len(fields) == WIDTH and _ID.fullmatch(fields[0]) is not None
 
 
 def read_conllu(path: Path, lines: Sequence[str]) -> tuple[list[tuple[list[str], list[str]]], list[int], LineCounts]:
-    """Return (words, tags) of each sentence, the line in which each begins, and counts of the lines without a word.
+    """Return (words, tags) of each sentence, the number of its first line, and counts of the lines without a word.
 
     Raises:
         UserError: a line does not have CoNLL-U's columns, or the words of a sentence are not numbered from 1.

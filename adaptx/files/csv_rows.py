@@ -1,6 +1,6 @@
 """Read the rows of a CSV file as RFC 4180 defines them.
 
-A cell that begins with a quote ends at the next quote that is not doubled. It may contain commas and line breaks.
+In that format, cells in quotes may contain commas and line breaks. Two quotes inside such a cell stand for one.
 """
 
 import csv

@@ -13,10 +13,10 @@ from adaptx.files.tsv_rows import content_of, plain_lines, tsv_lines
 
 @dataclass(frozen=True)
 class TextColumns:
-    """The columns of a file, which all have the same length.
+    """The columns of a CSV or TSV file, which all have the same length.
 
-    columns: texts by column name. lines: the line in which each row begins. left_out: counts of other lines, such as
-    blank ones.
+    columns: texts by column name. lines: the number of the line in which each row begins. left_out: counts of the lines
+    that are not in `columns`, such as blank ones.
     """
 
     columns: dict[str, list[str]]
@@ -25,7 +25,7 @@ class TextColumns:
 
 
 def read_delimited(path: Path) -> TextColumns:
-    """Read a CSV or TSV file, as its ending says. The first line names the columns; unnamed columns are not read.
+    """Read a file that ends in `.csv` or `.tsv`. The first line names the columns; columns without a name are not read.
 
     Raises:
         UserError: the file is not UTF-8 text, a row has more or fewer cells than there are columns, quotes do not close
@@ -35,7 +35,7 @@ def read_delimited(path: Path) -> TextColumns:
 
 
 def delimited_header(path: Path) -> list[str]:
-    """Read the names of the columns from the beginning of the file.
+    """Read the names of the columns. Only the beginning of the file is read.
 
     Raises:
         UserError: as for `read_delimited`, if the error can be seen in the first line.

@@ -1,4 +1,4 @@
-"""Read JSON lines as columns: one object per line, whose keys name the columns. Missing keys become null."""
+"""Read JSON lines as columns. Each line is an object, and its keys name the columns. Missing keys become null."""
 
 import json
 import re
@@ -24,7 +24,7 @@ _WHOLE_CHARACTERS = (
 class JsonColumns:
     """The columns of a file, which all have the same length.
 
-    columns: JSON values by column name. lines: the line of each row. left_out: counts of the blank lines.
+    columns: JSON values by column name. lines: the line number of each row. left_out: counts of the blank lines.
     """
 
     columns: dict[str, list[Any]]
@@ -32,8 +32,8 @@ class JsonColumns:
     left_out: tuple[LeftOut, ...] = ()
 
 
-class _TwiceError(ValueError):
-    """An object has the same key twice. Python's json would silently keep the last value."""
+class _RepeatedKeyError(ValueError):
+    pass
 
 
 def read_json_lines(path: Path) -> JsonColumns:
@@ -62,10 +62,10 @@ def read_json_lines(path: Path) -> JsonColumns:
 
 
 def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
-    """Return which of the wanted keys occur in any row. Only lines that contain a wanted key's name are parsed.
+    """Return which of the wanted keys occur in any row.
 
     Raises:
-        UserError: the file is not UTF-8 text, or a line that is parsed is not a JSON object.
+        UserError: the file is not UTF-8 text, or a line that contains a wanted key's name is not a JSON object.
     """
     read_text(path, HEADER_BYTES)
     data = read_bytes(path)
@@ -84,11 +84,11 @@ def keys_among(path: Path, wanted: Iterable[str]) -> set[str]:
 
 
 def json_list(cell: Any) -> list[Any] | None:
-    """Parse a text cell as JSON. Return the list that it contains, or None if it contains anything else."""
+    """Parse a text cell as JSON. Return the list that it contains, or None if it contains no list."""
     try:
         found = _DECODER.decode(cell)
         # Half of a surrogate pair is not a character. Only an escape in the JSON can have produced it.
-        return found if isinstance(found, list) and _half_pair(found) is None else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+        return found if isinstance(found, list) and _half_surrogate_pair_told(found) is None else None  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     except (ValueError, TypeError, RecursionError):
         return None
 
@@ -99,7 +99,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))
         places = [str(place) for place, (name, _) in enumerate(pairs, 1) if name == twice]
-        raise _TwiceError(f"keys {' and '.join(places)} of an object are both {twice!r}")
+        # Python's json would silently keep the last value.
+        raise _RepeatedKeyError(f"keys {' and '.join(places)} of an object are both {twice!r}")
     return found
 
 
@@ -109,7 +110,7 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object)
 def _record(path: Path, number: int, line: str) -> dict[str, Any]:
     try:
         record = _DECODER.decode(line)
-    except _TwiceError as error:
+    except _RepeatedKeyError as error:
         raise UserError(f"{path}, line {number}: {error}; rename one of them, or remove it") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as jsonl: line {number}: {error}; {_remedy(path, line)}") from error
@@ -118,7 +119,7 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
         raise UserError(
             f"{path} cannot be read as jsonl: line {number} is not an object: {shown}; {_remedy(path, line)}"
         )
-    if "\\u" in line and (half := _half_pair(record)) is not None:  # pyright: ignore[reportUnknownArgumentType]
+    if "\\u" in line and (half := _half_surrogate_pair_told(record)) is not None:  # pyright: ignore[reportUnknownArgumentType]
         raise UserError(
             f"{path}, line {number}: {half}: half of a surrogate pair, which is not a character. Write the whole "
             f"character, or replace it by U+FFFD: {converting(path, python_command(_WHOLE_CHARACTERS))}"
@@ -127,7 +128,6 @@ def _record(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _remedy(path: Path, line: str) -> str:
-    """Return what to do with a line that is not an object, such as the first line of indented JSON or of an array."""
     if line.startswith("\ufeff"):
         return f"it begins with a byte-order mark, as if files had been joined: {converting(path, WITHOUT_MARKS)}"
     match line.strip()[:1]:
@@ -139,8 +139,7 @@ def _remedy(path: Path, line: str) -> str:
             return "write one object per line"
 
 
-def _half_pair(value: Any, place: str = "") -> str | None:
-    """Return a phrase with the position (such as `tokens[3]`) and code of half a surrogate pair, or None."""
+def _half_surrogate_pair_told(value: Any, place: str = "") -> str | None:
     if isinstance(value, str):
         half = _SURROGATE.search(value)
         return f"{place} holds \\u{ord(half[0]):04x} at character {half.start()}" if half else None
@@ -148,10 +147,10 @@ def _half_pair(value: Any, place: str = "") -> str | None:
         for name, item in value.items():  # pyright: ignore[reportUnknownVariableType]
             if _SURROGATE.search(str(name)):  # pyright: ignore[reportUnknownArgumentType]
                 return f"the key {name!r} holds one"
-            if (found := _half_pair(item, f"{place}.{name}" if place else str(name))) is not None:  # pyright: ignore[reportUnknownArgumentType]
+            if (found := _half_surrogate_pair_told(item, f"{place}.{name}" if place else str(name))) is not None:  # pyright: ignore[reportUnknownArgumentType]
                 return found
     if isinstance(value, list):
         for number, item in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            if (found := _half_pair(item, f"{place}[{number}]")) is not None:
+            if (found := _half_surrogate_pair_told(item, f"{place}[{number}]")) is not None:
                 return found
     return None

@@ -1,4 +1,4 @@
-"""The kind of a file, judged by its name, and the names of its columns, as far as planning can find them out."""
+"""The kind of a file and the names of its columns, as far as planning needs them and can find them out."""
 
 import shlex
 from collections.abc import Collection, Sequence
@@ -13,7 +13,7 @@ from adaptx.files.text import HEADER_BYTES, PACKED, ending, read_text, refuse_st
 
 
 class FileKind(Enum):
-    """The ways to read a file."""
+    """Kinds of files, which are read in different ways."""
 
     DELIMITED = auto()
     JSON_LINES = auto()
@@ -32,16 +32,16 @@ _UNPACKED_WITH = {".bz2": "bunzip2", ".xz": "unxz", ".zst": "unzstd", ".zip": "u
 
 
 def kind_of(path: Path, tagging: bool, columns: Collection[str] = ()) -> FileKind:
-    """Return how a file is read, judged by its ending. A file that ends in `.gz` is unpacked first.
+    """Return how a file is read, judged by the ending of its name (without `.gz`).
 
-    tagging: whether its rows are sentences to tag. columns: names of the columns that a table of such sentences may
-    have. A .tsv file for tagging whose first line has none of them is read as CoNLL columns.
+    tagging: whether the file's rows are sentences to tag. columns: names that the columns of a table of such sentences
+    may have. A .tsv file for tagging whose first line has none of these names is read as CoNLL columns.
 
     Raises:
         UserError: adaptx does not read files with that ending.
     """
     end = ending(path)
-    if tagging and end in _TAGGED and not (end == ".tsv" and _names_columns(path, columns)):
+    if tagging and end in _TAGGED and not (end == ".tsv" and _first_line_names_columns(path, columns)):
         return FileKind.TAGGED
     packed = path.name.lower().endswith(PACKED)
     if end in _TABLES and not (packed and end == ".parquet"):
@@ -93,7 +93,6 @@ def known_columns(path: Path, tagging: bool, wanted: Sequence[str]) -> tuple[lis
                 raise UserError(f"{path} cannot be read as parquet: {error}; write it or copy it again") from error
 
 
-def _names_columns(path: Path, columns: Collection[str]) -> bool:
-    """Return whether a .tsv file is a table: its first line contains a name in `columns`, or `tokens`."""
+def _first_line_names_columns(path: Path, columns: Collection[str]) -> bool:
     first = read_text(path, HEADER_BYTES).split("\n")[0].rstrip("\r")
     return not {*columns, "tokens"}.isdisjoint(name.strip('"') for name in first.split("\t"))

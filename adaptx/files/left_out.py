@@ -1,15 +1,18 @@
-"""Counts, by reason, of rows in a file or a set that did not become examples."""
+"""Counts, by reason, of rows that are read from a file or set but do not become examples."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class LeftOut:
-    """The number of a set's rows or lines that were left out, or joined with others, for the same reason.
+    """Rows or lines that were left out, or joined with others, for the same reason.
 
-    reason: a phrase, such as `no gold label (-1)`. first: index of the first such row (from 0), or number of the first
-    such line (from 1) if `unit` is `line`. where: name of the file or set in messages. what: what was done with the
-    rows, such as `left out`. line: the line in which the first row begins, if rows are read from a text file.
+    reason: a phrase, such as `no gold label (-1)`.
+    count: how many rows or lines.
+    first: index of the first such row (from 0), or number of the first such line (from 1) if `unit` is `line`.
+    where: name of the file or set in messages.
+    what: what was done with the rows or lines, such as `left out`.
+    line: the line in which the first such row begins, if rows are read from a text file.
     """
 
     reason: str
@@ -22,7 +25,7 @@ class LeftOut:
 
     @property
     def place(self) -> str:
-        """The position of the first row or line, as a phrase: `line 5` or `row 3`."""
+        """The position of the first row or line, as a phrase such as `line 5` or `row 3`."""
         return f"{self.unit} {self.first}" if self.line is None else f"line {self.line}"
 
     def __str__(self) -> str:
@@ -31,13 +34,13 @@ class LeftOut:
 
 
 class LineCounts:
-    """Counts of lines in one file, by reason. Lines are added in the order of their numbers."""
+    """Counts of lines in one file, by reason. Lines must be added in the order of their numbers."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str], list[int]] = {}
 
     def add(self, reason: str, line: int, count: int = 1, what: str = "left out") -> None:
-        """Add `count` lines to the count for a reason. line: number of the first of these lines."""
+        """Count `count` more lines for a reason. line: number of the first of these lines."""
         entry = self._found.setdefault((what, reason), [line, 0])
         entry[1] += count
 

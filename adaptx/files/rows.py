@@ -12,7 +12,7 @@ _DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
 
 def check_names(path: Path, names: list[str]) -> None:
-    """Check the names of the columns in the first row.
+    """Check the names of the columns, which are in the first row.
 
     Raises:
         UserError: the row is a spreadsheet's `sep=` line, another delimiter seems to separate cells, or two columns
@@ -29,7 +29,7 @@ def check_names(path: Path, names: list[str]) -> None:
         other = others[0]
         raise UserError(
             f"{path}, line 1: its only column is called {names[0]!r}, so {_DELIMITERS[other]} seems to separate "
-            f"cells, not {_DELIMITERS[expected]}. {_other_delimiter(path, expected, other)}"
+            f"cells, not {_DELIMITERS[expected]}. {_remedy_for_delimiter(path, expected, other)}"
         )
     places: dict[str, list[str]] = {}
     for place, name in enumerate(names, 1):
@@ -43,9 +43,9 @@ def check_names(path: Path, names: list[str]) -> None:
 
 
 def refuse_names_again(path: Path, lines: list[Line]) -> None:
-    """Refuse a row that repeats the columns' names, which happens when files are joined.
+    """Refuse a row that repeats the columns' names, as if files had been joined.
 
-    Files of one column are not checked, because there a text may be the same as the column's name.
+    Files with one column are not checked, because a text in them may equal the column's name.
 
     Raises:
         UserError: a row repeats the names.
@@ -62,8 +62,7 @@ def refuse_names_again(path: Path, lines: list[Line]) -> None:
             )
 
 
-def _other_delimiter(path: Path, expected: str, other: str) -> str:
-    """Return what to do with a file whose delimiter does not match the ending of its name."""
+def _remedy_for_delimiter(path: Path, expected: str, other: str) -> str:
     if {expected, other} == {",", "\t"}:
         return f"Rename the file to end in {'.tsv' if other != ',' else '.csv'}"
     writer = f"csv.writer(sys.stdout, delimiter={expected!r}, lineterminator='\\n')"
@@ -90,5 +89,5 @@ def check_width(path: Path, lines: list[Line]) -> None:
 
 
 def of_other_width(lines: list[Line]) -> Line | None:
-    """Return the first row whose number of cells differs from that of the header, or None."""
+    """Return the first row that has more or fewer cells than the header, or None."""
     return next((line for line in lines if len(line[1]) != len(lines[0][1])), None)

@@ -1,4 +1,4 @@
-"""Read words with their tags from text files: CoNLL columns, CoNLL-U, and the leaves of CCGbank's derivations."""
+"""Read tagged sentences from text files: CoNLL columns, CoNLL-U, and CCGbank's derivations."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -29,7 +29,7 @@ Sentence = tuple[list[str], list[str]]
 class TaggedFile:
     """The sentences of one file.
 
-    lines: the line in which each sentence begins. left_out: counts of the lines without a word, by reason.
+    lines: the number of the line in which each sentence begins. left_out: counts of the lines without a word.
     """
 
     sentences: list[Sentence]
@@ -38,43 +38,43 @@ class TaggedFile:
 
 
 def read_tagged(path: Path, labels: Collection[str] = (), labelled: bool = True) -> TaggedFile:
-    """Read the sentences of a file: CCGbank's derivations if it ends in `.auto`, otherwise CoNLL-U or CoNLL columns.
+    """Read the sentences of a file, as CCGbank's derivations (`.auto`), as CoNLL-U, or as CoNLL columns.
 
-    The file is read as CoNLL-U if its name ends in `.conllu` or it begins with a line of CoNLL-U.
+    A file is CoNLL-U if its name ends in `.conllu` or if it begins with a line of CoNLL-U.
 
-    labels: the task's tags, if they are known; they distinguish a word `#` from a comment. labelled: whether the caller
-    uses the tags. If not, `refuse_unknown_tags` checks them here, because nothing else does.
+    labels: the task's tags, if they are known; they help to tell a word `#` from a comment.
+    labelled: whether the caller uses the tags. If not, they are still checked here (see `refuse_unknown_tags`).
 
     Raises:
         UserError: the file is not UTF-8 text, or a line does not have the file's format.
     """
     lines = text_lines(read_text(path))
     if ending(path) == AUTO_ENDING:
-        return _auto(path, lines)
+        return _ccgbank_sentences(path, lines)
     refuse_marks(path, lines)
     if ending(path) == CONLLU_ENDING or is_conllu(lines):
         sentences, begins, counts = read_conllu(path, lines)
     else:
         refuse_json(path, lines)
-        sentences, begins, counts = _conll(path, lines, labels, labelled)
+        sentences, begins, counts = _conll_sentences(path, lines, labels, labelled)
     return TaggedFile(sentences, begins, counts.records(path))
 
 
-def _conll(
+def _conll_sentences(
     path: Path, lines: Sequence[str], labels: Collection[str], labelled: bool
 ) -> tuple[list[Sentence], list[int], LineCounts]:
     """Read CoNLL columns: one word per line, the word first and its tag last, and blank lines between sentences.
 
     Tabs separate columns if any word's line has one, otherwise spaces. `-DOCSTART-` lines end a sentence. A line that
-    begins with `# `, `#begin document` or `#end document` is a comment, unless it has as many columns as the others and
-    ends with a tag of the task or of another line.
+    begins with `# `, `#begin document` or `#end document` is a comment, with one exception: it is a word if it has as
+    many columns as the others and ends with a known tag.
 
     Raises:
         UserError: lines have different numbers of columns, the first column does not hold words, or a line names the
             columns.
     """
     tabs = any("\t" in line for line in lines if not _may_be_comment(line) and line.strip(" \t"))
-    columns = _split(lines, tabs)
+    columns = _columns_of_lines(lines, tabs)
     first = next((place for place, fields in enumerate(columns) if fields and not _may_be_comment(lines[place])), None)
     width = len(columns[first]) if first is not None else 0
     tags = {*labels}
@@ -106,8 +106,6 @@ def _conll(
 
 
 class _SentenceLines:
-    """A collector of sentences, word by word. begins: the line in which each sentence begins."""
-
     def __init__(self) -> None:
         self.sentences: list[Sentence] = []
         self.begins: list[int] = []
@@ -115,7 +113,6 @@ class _SentenceLines:
         self._tags: list[str] = []
 
     def add(self, number: int, fields: Sequence[str]) -> None:
-        """Add a word from the first column of its line, and its tag from the last column if there are several."""
         if not self._words:
             self.begins.append(number)
         self._words.append(fields[0].strip(" "))
@@ -123,14 +120,12 @@ class _SentenceLines:
             self._tags.append(fields[-1].strip(" "))
 
     def end(self) -> None:
-        """End the current sentence, if it has any words."""
         if self._words:
             self.sentences.append((self._words, self._tags))
         self._words, self._tags = [], []
 
 
-def _split(lines: Sequence[str], tabs: bool) -> list[list[str]]:
-    """Return the columns of each line; an empty list for a blank line."""
+def _columns_of_lines(lines: Sequence[str], tabs: bool) -> list[list[str]]:
     if tabs:
         return [line.split("\t") if line.strip(" \t") else [] for line in lines]
     return [_FIELDS.split(stripped) if (stripped := line.strip(" \t")) else [] for line in lines]
@@ -153,8 +148,8 @@ def _refuse_header(path: Path, number: int, fields: list[str]) -> None:
         )
 
 
-def _auto(path: Path, lines: Sequence[str]) -> TaggedFile:
-    """Read CCGbank's derivations: the words of each derivation, and as tags their lexical categories, unchanged.
+def _ccgbank_sentences(path: Path, lines: Sequence[str]) -> TaggedFile:
+    """Read CCGbank's derivations: their words, with their lexical categories as tags.
 
     Raises:
         UserError: a line is neither an `ID=` line nor a derivation.

@@ -1,4 +1,4 @@
-"""Read text files in UTF-8, plain or gzipped. Refuse others, and say what they seem to be and how to convert them."""
+"""Read UTF-8 text files, plain or gzipped. For other files, raise an error that says how to convert them."""
 
 import gzip
 import shlex
@@ -39,7 +39,7 @@ _STAND_INS = (
 
 
 def ending(path: Path) -> str:
-    """Return the name's ending in lower case, ignoring `.gz`: `.csv` for `Rows.CSV.gz`."""
+    """Return the name's ending in lower case, without `.gz`. For `Rows.CSV.gz` it is `.csv`."""
     name = path.name.lower()
     return Path(name.removesuffix(PACKED)).suffix
 
@@ -47,7 +47,7 @@ def ending(path: Path) -> str:
 def read_text(path: Path, most: int | None = None) -> str:
     """Return the file's text without a byte-order mark. Line ends are kept.
 
-    most: maximum number of bytes to read from the beginning; None for all. A character that is cut there is dropped.
+    most: maximum number of bytes to read from the beginning; None for all. A character that would be cut is dropped.
 
     Raises:
         UserError: the file cannot be read, is not text, or has an encoding other than UTF-8.
@@ -55,7 +55,7 @@ def read_text(path: Path, most: int | None = None) -> str:
     data = read_bytes(path, most)
     whole = most is None or len(data) < most
     data = data.removeprefix(_UTF8_MARK)
-    _refuse_wide(path, data)
+    _refuse_utf16_utf32_and_nul(path, data)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -93,7 +93,7 @@ def read_bytes(path: Path, most: int | None = None) -> bytes:
 
 
 def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
-    """Refuse a web page or a pointer, which a failed download leaves in place of the file.
+    """Refuse a web page or a Git LFS pointer, which a failed download may leave in place of the file.
 
     data: the file's bytes, or None to read them.
 
@@ -110,7 +110,7 @@ def refuse_stand_in(path: Path, data: bytes | None = None) -> None:
 
 
 def refuse_folder(path: Path) -> None:
-    """Refuse a folder where a file of rows is expected. Spark, for example, writes folders of part files.
+    """Refuse a folder in place of a file. Spark, for example, writes a folder with parts of the file.
 
     Raises:
         UserError: the path is a folder.
@@ -129,12 +129,7 @@ def text_lines(text: str) -> list[str]:
     return lines
 
 
-def _refuse_wide(path: Path, data: bytes) -> None:
-    """Refuse UTF-16, UTF-32 and NUL bytes.
-
-    Raises:
-        UserError: the file holds one of them.
-    """
+def _refuse_utf16_utf32_and_nul(path: Path, data: bytes) -> None:
     for mark, name in _MARKS:
         if data.startswith(mark):
             raise UserError(
@@ -144,7 +139,7 @@ def _refuse_wide(path: Path, data: bytes) -> None:
     first = data.find(b"\0")
     if first < 0:
         return
-    suspected = _wide_encoding(data[:4096])
+    suspected = _encoding_by_nul_bytes(data[:4096])
     line = data.count(b"\n", 0, first) + 1
     if suspected is not None:
         raise UserError(
@@ -157,8 +152,8 @@ def _refuse_wide(path: Path, data: bytes) -> None:
     )
 
 
-def _wide_encoding(data: bytes) -> str | None:
-    """Return the encoding that the places of NUL bytes suggest (`utf-16le` if every second byte is NUL), or None."""
+def _encoding_by_nul_bytes(data: bytes) -> str | None:
+    """Guess the encoding from the places of NUL bytes. If every second byte is NUL, for example, it is `utf-16le`."""
     empty = [place for place, byte in enumerate(data) if byte == 0]
     if len(empty) < 4:
         return None
@@ -202,9 +197,10 @@ def python_command(program: str) -> str:
 
 
 def converting(path: Path, convert: str, to: str | None = None) -> str:
-    """Return a shell command that pipes the file through `convert` (such as `cut -f 1`) into a new file beside it.
+    """Return a shell command that converts the file with the command `convert` and writes the result beside it.
 
-    to: ending of the new file; None keeps the ending.
+    convert: reads standard input and writes standard output, such as `cut -f 1`. to: ending of the new file; None keeps
+    the ending.
     """
     plain = path.name[: -len(PACKED)] if path.name.lower().endswith(PACKED) else path.name
     stem, dot, end = plain.rpartition(".")

@@ -1,8 +1,7 @@
 """Read the rows of a TSV file, which may be written in two ways.
 
 Most TSV files are plain: a quote is a character like any other. CSV writers that use tabs as delimiters quote cells
-instead. The cells of a file show in which of the two ways it is written. A file that shows both is refused
-(`_unquoted`).
+instead. The cells of a file show in which way it is written. A file that shows both ways is refused.
 """
 
 import re
@@ -21,7 +20,7 @@ _CELL = re.compile(r'(?P<quoted>"[^"]*+(?:""[^"]*+)*+")(?=\t|\r?\n|\Z)|(?P<plain
 
 
 def plain_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
-    """Split each line at tabs, keeping quotes as characters. Return the rows, and counts of blank lines."""
+    """Split each line at tabs, with quotes as plain characters. Return the rows, and counts of blank lines."""
     numbered = list(enumerate(text_lines(text), 1))
     last = next((number for number, line in reversed(numbered) if line), 0)
     counts = LineCounts()
@@ -38,14 +37,19 @@ def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
     """Return (line number, cells) of each row, the header first, and counts of the other lines, such as blank ones.
 
     Raises:
-        UserError: a row has more or fewer cells than the header, or the file does not show how its quotes are meant.
+        UserError: a row has more or fewer cells than the header, or the file does not show whether its quotes are
+            characters.
     """
     lines, counts = plain_lines(path, text)
     if not (text.startswith('"') or '\t"' in text or '\n"' in text):
         check_width(path, lines)
         return lines, counts
-    quoted = _quoted_lines(text)
-    if quoted is None or of_other_width(quoted[0]) is not None or _evidence(quoted[0])[1] is not None:
+    quoted = _split_outside_quotes(text)
+    if (
+        quoted is None
+        or of_other_width(quoted[0]) is not None
+        or _first_of_writer_and_first_plain(quoted[0])[1] is not None
+    ):
         check_width(path, lines)
         return _unquoted(path, lines), counts
     if of_other_width(lines) is not None:
@@ -62,8 +66,11 @@ def tsv_lines(path: Path, text: str) -> tuple[list[Line], LineCounts]:
     return _unquoted(path, lines), counts
 
 
-def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
-    """Split rows at tabs and line breaks outside quotes, and keep the quotes. Return None if a quote is not closed."""
+def _split_outside_quotes(text: str) -> tuple[list[Line], LineCounts] | None:
+    """Split rows at tabs and line breaks outside quotes. Return None if a quote is not closed.
+
+    Cells keep their quotes.
+    """
     lines: list[Line] = []
     counts = LineCounts()
     at = 0
@@ -95,12 +102,12 @@ def _quoted_lines(text: str) -> tuple[list[Line], LineCounts] | None:
 
 
 def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
-    """Remove the quotes around cells if a CSV writer added them. Return the rows unchanged if quotes are characters.
+    """Remove the quotes around cells if a CSV writer added them.
 
     Raises:
         UserError: some cells have quotes that only CSV writers add, and others begin with a quote that no writer adds.
     """
-    of_writer, of_text = _evidence(lines)
+    of_writer, of_text = _first_of_writer_and_first_plain(lines)
     if of_writer is not None and of_text is not None:
         raise UserError(
             f"{path}: the cell {of_writer[1]:.60} in line {of_writer[0]} is quoted as by a CSV writer, but "
@@ -112,8 +119,8 @@ def _unquoted(path: Path, lines: list[Line]) -> list[Line]:
     return [(number, [content_of(cell) for cell in cells]) for number, cells in lines]
 
 
-def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
-    """Return (line, cell) of the first cell that shows a CSV writer's quotes, and of the first that shows plain quotes.
+def _first_of_writer_and_first_plain(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str] | None]:
+    """Return (line, cell) of the first cell that a CSV writer quoted, and of the first that begins with a plain quote.
 
     A CSV writer quotes cells that contain a quote, a tab or a line break, and, if configured so, all cells of a column.
     """
@@ -136,5 +143,5 @@ def _evidence(lines: list[Line]) -> tuple[tuple[int, str] | None, tuple[int, str
 
 
 def content_of(cell: str) -> str:
-    """Return the text inside a cell's quotes, or the cell itself if it is not quoted."""
+    """Return the text inside a cell's quotes, or the whole cell if it is not quoted."""
     return cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell

@@ -1,4 +1,4 @@
-"""Check that the first of several CoNLL columns holds words, and refuse files in which it holds something else."""
+"""Check that the first column of CoNLL files holds words."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _REPEATED = 4
 
 
 def refuse_json(path: Path, lines: Sequence[str]) -> None:
-    """Refuse JSON lines in a file whose ending means that each line is a word.
+    """Refuse JSON lines in a file whose ending says that each line is a word.
 
     Raises:
         UserError: the first line that is not blank is a JSON object.
@@ -49,7 +49,7 @@ def refuse_marks(path: Path, lines: Sequence[str]) -> None:
 
 
 def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: Collection[str], tabs: bool) -> None:
-    """Refuse a first column that holds something other than words.
+    """Refuse a file whose first column does not hold words.
 
     width: number of columns. labels: the task's tags; empty if unknown. tabs: whether tabs separate the columns.
 
@@ -64,7 +64,7 @@ def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: C
         without = converting(path, "cut -f 2-" if tabs else r"sed -E 's/^ *[^ ]+ +//'")
         _refuse_numbers(path, words, sentences, without)
         _refuse_names(path, sentences, without)
-    elif (mark := _mark_before_tags(words, labels)) is not None:
+    elif (mark := _mark_between_word_and_tag(words, labels)) is not None:
         raise UserError(
             f"{path}: each line is one column such as {words[0]!r}, so {_MARKS[mark]} seems to separate word and tag; "
             "use a tab instead"
@@ -79,10 +79,10 @@ def refuse_other_columns(path: Path, width: int, sentences: Sentences, labels: C
 
 
 def refuse_unknown_tags(path: Path, sentences: Sentences, labels: Collection[str], tabs: bool) -> None:
-    """Refuse a file with several columns whose last column holds no tag of the task.
+    """Refuse a file with several columns if its last column holds no tag of the task.
 
-    The first column of such a file may hold something other than words. Predictions do not need tags, so no other check
-    looks at the last column.
+    The first column of such a file may not hold words either. Predictions need this check, because they do not read the
+    tags.
 
     tabs: whether tabs separate the columns.
 
@@ -130,8 +130,7 @@ def _refuse_names(path: Path, sentences: Sentences, without: str) -> None:
         )
 
 
-def _mark_before_tags(words: Sequence[str], labels: Collection[str]) -> str | None:
-    """Return the mark that joins a tag of the task to every word (such as `_` in `dog_NOUN`), or None."""
+def _mark_between_word_and_tag(words: Sequence[str], labels: Collection[str]) -> str | None:
     for mark in _MARKS:
         parts = [word.rpartition(mark) for word in words]
         if all(word and tag in labels for word, _, tag in parts):

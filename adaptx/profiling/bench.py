@@ -1,4 +1,4 @@
-"""Benchmarks of cells (see `Cell`), one after another, each in a separate process and with a memory prediction."""
+"""Benchmarks of cells (see `Cell`), each in a separate process and next to a memory prediction."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ NOT_TRIED = f"{OUT_OF_MEMORY}, as predicted"
 class Result:
     """A cell with its prediction and measurement.
 
-    failed: why there is no measurement (usually out of memory). prediction: None if there was no time for it.
+    prediction: None if there was no time for it. failed: why there is no measurement (usually out of memory).
     """
 
     cell: Cell
@@ -27,7 +27,7 @@ class Result:
 
     @property
     def error(self) -> float | None:
-        """Relative error of the predicted peak (0.1: 10 % above the measured peak). None if either peak is missing."""
+        """Relative error of the predicted peak, such as 0.1 if it is 10 % too high. None without both peaks."""
         if self.prediction is None or self.measured is None:
             return None
         return self.prediction.peak_memory_bytes / self.measured.peak_memory_bytes - 1
@@ -37,7 +37,7 @@ def bench(cells: Iterable[Cell], memory_bytes: int, steps: int = 5, warmup: int 
     """Predict and measure each cell.
 
     A cell is not run if its predicted memory exceeds `memory_bytes`, or if it is quantised and bitsandbytes is not
-    installed. The cell's result then says why.
+    installed. Its `failed` then says so.
 
     Raises:
         RuntimeError: a cell failed for another reason than lack of memory.
@@ -61,7 +61,11 @@ def measured_beside(
     seconds: float | None = None,
     start: Start = "forkserver",
 ) -> Result:
-    """Measure a cell, and return the measurement with the given prediction. Raises the same errors as `run_alone`."""
+    """Measure a cell in a separate process, and join the measurement with a prediction that was made before.
+
+    Raises:
+        TimeoutError, RuntimeError: as for `run_alone`.
+    """
     found = run_alone(cell, steps, warmup, seconds, start)
     return Result(cell, prediction, None, found) if isinstance(found, str) else Result(cell, prediction, found)
 

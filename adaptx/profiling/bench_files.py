@@ -1,4 +1,4 @@
-"""Benchmark results as rows, a CSV file and plots: memory and throughput by size, predictions next to measurements."""
+"""Write benchmark results as a CSV file, plots and an HTML page: memory and speed, predicted and measured."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ def measured_columns(rows: Sequence[Row]) -> list[Row]:
 
 
 def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Write `bench.csv`, plots of the measured rows, and `bench.html` with both. Return the files."""
+    """Write `bench.csv`, plots of the measured rows, and `bench.html` with both. Return the paths of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     names = list(dict.fromkeys(name for row in rows for name in row))
     with (folder / "bench.csv").open("w", newline="") as file:
@@ -63,15 +63,16 @@ def write_bench(rows: Sequence[Row], folder: Path) -> list[Path]:
 def _plots(found: Sequence[Row], folder: Path) -> list[Path]:
     if not found:
         return []
-    _against_size(found, "memory of a training step [GiB]", lambda row: row["peak_memory_bytes"] / 2**30,
+    _plot_against_parameters(found, "memory of a training step [GiB]", lambda row: row["peak_memory_bytes"] / 2**30,
                   folder / "memory_by_size.png")  # fmt: skip
-    _against_size(found, "tokens per second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png")
+    _plot_against_parameters(
+        found, "tokens per second", lambda row: row["tokens_per_second"], folder / "speed_by_size.png"
+    )
     _predicted(found, folder / "predicted_and_measured.png")
     return [folder / name for name in ("memory_by_size.png", "speed_by_size.png", "predicted_and_measured.png")]
 
 
-def _against_size(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
-    """Plot a value against the number of parameters, on log axes: one line per combination of the other settings."""
+def _plot_against_parameters(rows: Sequence[Row], label: str, value: Callable[[Row], float], path: Path) -> None:
     from matplotlib.figure import Figure
 
     differing = [name for name in FACTORS[2:] if len({row[name] for row in rows}) > 1]

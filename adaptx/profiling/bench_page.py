@@ -1,4 +1,4 @@
-"""Benchmark results as one HTML page with a table and plots. It is self-contained: no network, no scripts."""
+"""Write benchmark results as one HTML page with a table and plots, which needs no network and no scripts."""
 
 import base64
 import importlib.metadata
@@ -20,7 +20,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    shown = _without_empty([_shown(row) for row in rows])
+    shown = _without_empty_columns([_texts_by_heading(row) for row in rows])
     page = environment.get_template(TEMPLATE.name).render(
         columns=list(shown[0]),
         words=sum(name in WORDS for name in shown[0]),
@@ -32,8 +32,7 @@ def write_page(rows: Sequence[dict[str, Any]], plots: Sequence[Path], path: Path
     path.write_text(page, encoding="utf-8")
 
 
-def _shown(row: dict[str, Any]) -> dict[str, str]:
-    """Return a row's values as texts, by column heading. The text is empty if the value was not measured."""
+def _texts_by_heading(row: dict[str, Any]) -> dict[str, str]:
     words = {name: "yes" if row.get(name) is True else str(row.get(name) or "") for name in WORDS}
     numbers = {
         "million parameters": row["parameters"] / 1e6,
@@ -50,11 +49,10 @@ def _shown(row: dict[str, Any]) -> dict[str, str]:
         "% of matmul": _over(row.get("matmul_share"), 0.01),
         "module MiB": _over(row.get("module_bytes"), 2**20),
     }
-    return {**words, **{name: _number(value) for name, value in numbers.items()}}
+    return {**words, **{name: _rounded_text(value) for name, value in numbers.items()}}
 
 
-def _without_empty(rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Remove the columns that are empty or "none" in all rows."""
+def _without_empty_columns(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     telling = [name for name in rows[0] if any(row[name] not in ("", "none") for row in rows)]
     return [{name: row[name] for name in telling} for row in rows]
 
@@ -63,8 +61,7 @@ def _over(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit
 
 
-def _number(value: float | None) -> str:
-    """Return a number with three significant digits, or as a whole number from 100 on."""
+def _rounded_text(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,}" if isinstance(value, int) else f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

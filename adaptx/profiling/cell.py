@@ -1,4 +1,4 @@
-"""One cell of a memory or speed table: a model, a method, and the size of a training step."""
+"""A cell of a memory or speed table: one model, one method and one size of training step."""
 
 from dataclasses import dataclass, replace
 
@@ -17,9 +17,12 @@ class Cell:
     """A training step of a model and a method, on `batch_size` sequences of `sequence_length` tokens each.
 
     An encoder classifies its sequences. A decoder predicts each next token. An encoder-decoder reads `sequence_length`
-    tokens and writes `TARGET_TOKENS` tokens. micro_batch_size: number of sequences in one forward pass (None: all).
-    gradient_checkpointing: whether activations inside layers are computed again in the backward pass. device: `cpu` or
-    `cuda`. quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
+    tokens and writes `TARGET_TOKENS` tokens.
+
+    micro_batch_size: number of sequences in one forward pass (None: all).
+    gradient_checkpointing: whether activations inside layers are computed again in the backward pass.
+    device: `cpu` or `cuda`.
+    quantised: how the frozen linear maps of layers are stored below LoRA (None: in the step's precision).
 
     Raises:
         UserError: a size is out of range, the model's shape is unknown, or the method does not support the model.
@@ -83,7 +86,6 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """The cell's name for folders and progress lines."""
         parts = [self.model.name, self.method.label]
         if self.quantised is not None:
             parts.append(self.quantised.value)
@@ -93,10 +95,10 @@ class Cell:
         return ".".join([*parts, *(["gradient_checkpointing"] if self.gradient_checkpointing else [])])
 
     def one_micro_batch(self) -> "Cell":
-        """Return a cell whose step consists of only one micro-batch of this cell."""
+        """Return a cell whose whole step is one micro-batch of this cell."""
         return replace(self, batch_size=self.micro_batch, micro_batch_size=None)
 
 
 def kind_name(method: str, quantised: str) -> str:
-    """Return a label for plots, such as `lora` or, if the weights below LoRA are quantised, `lora, nf4`."""
+    """Return a label for plots: the method, such as `lora`, or `lora, nf4` if the weights below are quantised."""
     return method if quantised == NOT_QUANTISED else f"{method}, {quantised}"

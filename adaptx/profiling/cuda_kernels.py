@@ -1,16 +1,16 @@
-"""The tensors that CUDA kernels save for the backward pass, imitated with fake CPU tensors.
+"""Imitate, with fake CPU tensors, the tensors that CUDA kernels save for the backward pass.
 
-A prediction for a GPU runs on fake CPU tensors, so torch would save the tensors that its CPU kernels save. A GPU
-saves other tensors in these cases:
+Memory predictions run on fake CPU tensors. Torch would then save the tensors of its CPU kernels, but a GPU saves other
+tensors in these cases:
 
-- Attention: a fused kernel saves its output and one fp32 number per query, never the attention weights (Dao 2023,
+- Attention: a fused kernel saves its output and one fp32 number per query, but no attention weights (Dao 2023,
   arXiv:2307.08691, section 3.1). Its backward pass sums the queries' gradient in fp32. In fp32, no fused kernel lets
-  several query heads share a key head (torch 2.13), so for such models the attention weights are saved.
+  several query heads share a key head (torch 2.13); such models save the attention weights.
 - Dropout saves its mask with one byte per element.
-- CUDA's autocast runs layer normalisation, softmax and powers in fp32 and leaves their output in fp32 (torch's list of
-  operations that autocast to float32). The CPU's autocast keeps them in bf16. mT5's activation computes a power.
+- Layer normalisation, softmax and powers: CUDA's autocast runs them in fp32 and leaves their output in fp32 (torch's
+  list of operations that autocast to float32); the CPU's autocast keeps them in bf16.
 
-Suffixes of tensor and array names, one letter per dimension: B sequences, H heads, L tokens, E size of a head.
+Suffixes of tensor names, one letter per dimension: B sequences, H heads, L tokens, E size of a head.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,11 +23,11 @@ from torch.overrides import TorchFunctionMode
 
 BLOCK = 512
 IN_FP32 = {functional.layer_norm, functional.softmax, torch.softmax, Tensor.softmax, torch.pow, Tensor.pow}
-"""Functions that CUDA's autocast runs in fp32 and the CPU's does not. Only those of supported networks are listed."""
+"""Functions of supported networks that CUDA's autocast runs in fp32 and the CPU's does not. mT5 computes a power."""
 
 
 def rounded(size: int) -> int:
-    """Return how many bytes CUDA's caching allocator uses for a request of `size` bytes: a multiple of 512."""
+    """Return how many bytes CUDA's caching allocator uses for a request of `size` bytes: the next multiple of 512."""
     return -(-size // BLOCK) * BLOCK
 
 

@@ -1,4 +1,4 @@
-"""Facts about a device: its memory, and its speed in matrix products."""
+"""A device's memory, and its speed in matrix products."""
 
 import time
 from collections.abc import Sequence
@@ -21,8 +21,9 @@ DTYPES: dict[Precision, torch.dtype] = {"bf16": torch.bfloat16, "fp32": torch.fl
 class Device:
     """A device's memory and speed.
 
-    name: the GPU's name; None for a CPU. memory_bytes: all memory of a GPU, or the free memory of the machine.
-    taken_bytes: GPU memory that other programs use, plus what a process uses when it has just started (0 for a CPU).
+    name: the GPU's name; None for a CPU.
+    memory_bytes: all memory of a GPU; for a CPU, the machine's free memory.
+    taken_bytes: GPU memory in use before any work, by other programs and by CUDA itself (0 for a CPU).
     matmul_flops_per_second: speed of a large matrix product, by precision.
     """
 
@@ -33,7 +34,7 @@ class Device:
 
 
 def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "forkserver") -> Device:
-    """Return the memory and speed of `cpu` or `cuda`. A separate process measures them, and frees the GPU when it ends.
+    """Measure the memory and speed of `cpu` or `cuda` in a separate process, so that this process does not use the GPU.
 
     Raises:
         RuntimeError: there is no such device.
@@ -43,7 +44,7 @@ def look_at(device: str, precisions: Sequence[Precision] = (), start: Start = "f
 
 def _look(kind: str, precisions: Sequence[Precision]) -> Device:
     device = torch.device(kind)
-    speeds: dict[Precision, float] = {each: _matmul_flops_per_second(device, each) for each in precisions}
+    speeds: dict[Precision, float] = {each: _best_matmul_flops_per_second(device, each) for each in precisions}
     if device.type == "cpu":
         return Device(None, device_memory_bytes(device), 0, speeds)
     torch.cuda.empty_cache()
@@ -51,8 +52,7 @@ def _look(kind: str, precisions: Sequence[Precision]) -> Device:
     return Device(torch.cuda.get_device_name(device), total, total - free, speeds)
 
 
-def _matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
-    """Return the best speed of at least six large matrix products, computed in the same way as in training."""
+def _best_matmul_flops_per_second(device: torch.device, precision: Precision) -> float:
     size = MATMUL_SIZES[device.type]
     first, second = (torch.randn(size, size, device=device).to(DTYPES[precision]) for _ in range(2))
     seconds: list[float] = []

@@ -1,8 +1,8 @@
-"""Energy used by a block of work, on machines with a meter.
+"""Energy used during a block of work, where the machine has a counter for it.
 
-On CUDA: the GPU's energy counter (NVML, Volta and later), read by nvidia-ml-py. On Linux without CUDA: the energy
-counters of the processor packages (powercap, intel-rapl; also on AMD), if they may be read. Both counters include the
-work of all programs on the device. On other machines nothing is measured.
+On CUDA: the GPU's counter, read by nvidia-ml-py (NVML, Volta and later). On Linux without CUDA: the counters of the
+processor packages, if they may be read (powercap, intel-rapl; also on AMD). Both include the work of other programs.
+On other machines nothing is measured.
 """
 
 from collections.abc import Callable, Generator, Mapping
@@ -31,7 +31,7 @@ wraps around to 0. Returns None if the counters cannot be read."""
 class Energy:
     """The energy of a block of work. The values are set when the block ends.
 
-    joules: None if there is no meter. measure: a description of the counter.
+    joules: None if nothing was measured. measure: a description of the counter.
     """
 
     joules: float | None = None
@@ -51,7 +51,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
     if meter is None:
         yield found
         return
-    measure, counted = meter[0], _CounterSum(meter[1])
+    measure, counted = meter[0], _IncreaseOfCounters(meter[1])
     with sampled(counted.read, _INTERVAL_SECONDS):
         yield found
     counted.read()
@@ -59,9 +59,7 @@ def energy(device: torch.device, shared: bool = False) -> Generator[Energy]:
         found.joules, found.measure = counted.joules, measure
 
 
-class _CounterSum:
-    """The total increase of several counters since the first reading. `joules` is None after a failed reading."""
-
+class _IncreaseOfCounters:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._last = {name: joules for name, (joules, _) in (reading() or {}).items()}

@@ -1,4 +1,4 @@
-"""Changes that make a training step fit into a given memory, the cheapest first."""
+"""Find changes that make a training step fit into a given memory, the cheapest first."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ FEW_DIGITS = "frozen weights with fewer bits, slower"
 class Remedy:
     """A changed step that fits.
 
-    what: the change, such as `--precision bf16`. price: the disadvantage of the change, such as `one third more time`.
+    what: the change, such as `--precision bf16`. price: its disadvantage, such as `one third more time`.
     """
 
     what: str
@@ -27,10 +27,10 @@ class Remedy:
 
 
 def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
-    """Return at most three changed steps that fit into `memory_bytes`, the cheapest first."""
+    """Return at most three changed steps that fit into `memory_bytes`. The first has the smallest disadvantage."""
     found: list[Remedy] = []
     for what, price, changed in _changes(cell):
-        fitting = _widest_fitting(changed, memory_bytes)
+        fitting = _with_largest_fitting_micro_batch(changed, memory_bytes)
         if fitting is None:
             continue
         narrowed, prediction = fitting
@@ -48,8 +48,7 @@ def remedies(cell: Cell, memory_bytes: int) -> list[Remedy]:
 def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
     """Yield (what, price, changed cell), beginning with the smallest disadvantage.
 
-    First comes the unchanged cell, because smaller micro-batches may suffice. Then come cells that take more time, use
-    fewer bits, or use another method.
+    The first cell is unchanged: smaller micro-batches alone may make it fit.
     """
     yield "", "", cell
     if not cell.gradient_checkpointing:
@@ -78,7 +77,7 @@ def _changes(cell: Cell) -> Iterator[tuple[str, str, Cell]]:
         yield f"{what} --quantised nf4", f"fewer parameters are trained; {FEW_DIGITS}", few
 
 
-def _widest_fitting(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
+def _with_largest_fitting_micro_batch(cell: Cell, memory_bytes: int) -> tuple[Cell, Prediction] | None:
     """Return the cell with the largest micro-batch that fits, and its prediction; None if not even one sequence fits.
 
     If the cell's own micro-batch does not fit, only powers of two are tried.

@@ -1,4 +1,4 @@
-"""Measurement of one cell on the device: memory, speed, and size of the module."""
+"""Measure one cell on the device: memory, speed, and size of the trained module."""
 
 import json
 import statistics
@@ -27,9 +27,10 @@ class Measurement:
 
     peak_memory_bytes: the most memory that torch had allocated during a step.
     memory_average_bytes, memory_99th_bytes, reserved_bytes: mean, 99th percentile and maximum of the memory that
-    torch's allocator reserved (CUDA only).
+        torch's allocator reserved (CUDA only).
     resident_bytes: the highest resident set of the process, including libraries.
-    train_seconds: total time of the timed steps. load_seconds: time to build the step.
+    train_seconds: total time of the timed steps.
+    load_seconds: time to build the step.
     module_bytes: size of the trained module's file.
     flops_per_second: floating-point operations per second in the step's matrix products with weights.
     beside_bytes: GPU memory in use outside torch's allocator: CUDA context, libraries, other programs.
@@ -73,7 +74,7 @@ def measure(
     make: builds the step; by default a step that computes in the same way as training.
 
     Raises:
-        UserError: `warmup` is 0. The first step creates the optimiser's state, so it differs from the others.
+        UserError: `warmup` is 0. The first step cannot be timed, because it also creates the optimiser's state.
         torch.OutOfMemoryError, RuntimeError: the cell does not fit.
     """
     if warmup < 1:
@@ -91,7 +92,7 @@ def measure(
     wait(device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    seconds, reserved = _timed(step, steps, device)
+    seconds, reserved = _sorted_seconds_and_reserved_bytes(step, steps, device)
     peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else allocated_peak(step)
     beside_bytes = _beside_bytes(device)
     names = {id(parameter): name for name, parameter in step.model.named_parameters()}
@@ -116,8 +117,7 @@ def measure(
     )
 
 
-def _timed(step: Step, steps: int, device: torch.device) -> tuple[list[float], list[int]]:
-    """Run the steps. Return the seconds of each step, and the bytes of GPU memory reserved after it, both sorted."""
+def _sorted_seconds_and_reserved_bytes(step: Step, steps: int, device: torch.device) -> tuple[list[float], list[int]]:
     seconds: list[float] = []
     reserved: list[int] = []
     for _ in range(steps):
@@ -138,18 +138,13 @@ def _beside_bytes(device: torch.device) -> int | None:
 
 
 def allocated_peak(step: Step) -> int:
-    """Run one step, and return the peak of the bytes allocated by torch's CPU allocator, including kernels' buffers.
-    This is the memory of the model and its optimiser, plus the peak of what the step allocates in addition.
-    """
-    held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _held(step)}
+    """Run one step, and return the peak of torch's allocated CPU memory in bytes, including the kernels' buffers."""
+    held = {id(t.untyped_storage()): t.untyped_storage().nbytes() for t in _tensors_kept_between_steps(step)}
     return sum(held.values()) + most_allocated(step.run)
 
 
 def most_allocated(work: Callable[[], object]) -> int:
-    """Do the work, and return the peak of torch's allocated CPU memory in bytes above the level at the start.
-
-    torch's profiler records every allocation and every release.
-    """
+    """Do the work. Return in bytes how far torch's allocated CPU memory rose above the level at the start."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
@@ -164,8 +159,7 @@ def most_allocated(work: Callable[[], object]) -> int:
     return peak
 
 
-def _held(step: Step) -> list[torch.Tensor]:
-    """Return the tensors that exist between two steps, such as weights, but not the inputs, which are small."""
+def _tensors_kept_between_steps(step: Step) -> list[torch.Tensor]:
     state = [value for each in step.optimizer.state.values() for value in each.values()]
     state += quantised.scales(step.model) if step.cell.quantised is not None else ()
     return [*step.model.parameters(), *step.model.buffers(), *(v for v in state if isinstance(v, torch.Tensor))]
@@ -219,15 +213,12 @@ def _total_parameters(step: Step) -> int:
 
 
 def module_bytes(parameters: Mapping[str, torch.Tensor]) -> int:
-    """Return the size of a safetensors file with these parameters.
-
-    The size is computed without writing the file, which would be slow for a full model. Such a file has eight bytes,
-    a JSON header padded to a multiple of eight bytes, and the tensors' bytes.
-    """
+    """Compute the size that a safetensors file with these parameters would have. No file is written."""
     header: dict[str, Any] = {}
     end = 0
     # safetensors sorts by dtype and then by name; here all have the same dtype.
     for name, tensor in sorted(parameters.items()):
         begin, end = end, end + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    # The file has eight bytes, a JSON header padded to a multiple of eight bytes, and the tensors' bytes.
     return 8 + -(-len(json.dumps(header, separators=(",", ":"))) // 8) * 8 + end

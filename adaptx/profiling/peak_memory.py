@@ -1,7 +1,7 @@
 """Peak memory of a block of work, above the level at its start.
 
-On CUDA: the peak of torch's allocator. On Linux: the highest resident set (VmHWM), which is reset at the start through
-/proc/self/clear_refs. On other systems: the resident set, sampled at short intervals.
+On CUDA: the peak of torch's allocator. On Linux without CUDA: the highest resident set (VmHWM), which is reset at the
+start. On other systems: the resident set, sampled at short intervals.
 """
 
 import ctypes
@@ -26,7 +26,7 @@ _INTERVAL_SECONDS = 0.05
 
 @dataclass
 class PeakMemory:
-    """The peak memory of a block of work: the peak so far while the block runs, and the final peak afterwards.
+    """The peak memory of a block of work, above the level at its start.
 
     measure: a description of what is measured. so_far: returns the peak up to now in bytes.
     """
@@ -37,7 +37,7 @@ class PeakMemory:
 
     @property
     def peak_bytes(self) -> int:
-        """The peak in bytes, above the level at the block's start."""
+        """The peak in bytes: the final peak after the block's end, and until then the peak so far."""
         return self.so_far() if self._whole is None else self._whole
 
     def end(self) -> None:
@@ -47,7 +47,8 @@ class PeakMemory:
 @contextmanager
 def peak_memory(device: torch.device) -> Generator[PeakMemory]:
     """Measure the peak memory of the `with` block. Enter it before the model is loaded."""
-    _release()
+    # Freed memory that the block reuses would not be measured.
+    _return_freed_memory()
     if device.type == "cuda":
         with _cuda(device) as peak:
             yield peak
@@ -96,8 +97,7 @@ def _sampled() -> Generator[PeakMemory]:
     peak.end()
 
 
-def _release() -> None:
-    """Return freed memory to the system. Otherwise this stage could reuse it, and that use would not be measured."""
+def _return_freed_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

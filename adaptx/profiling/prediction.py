@@ -1,7 +1,7 @@
-"""Prediction of a training step's peak memory, without loading weights.
+"""Predict a training step's peak memory, without loading weights.
 
 The code of the real step runs on fake tensors, which have shapes and dtypes but no values and no memory. A `Tracker`
-records when each of them would be allocated and freed, and the peak of the sum is the prediction.
+records when real ones would be allocated and freed, and so finds the peak of their sum.
 """
 
 import functools
@@ -28,9 +28,11 @@ from adaptx.specs import ModelFamily
 class Prediction:
     """The predicted memory of a training step.
 
-    peak_memory_bytes: memory allocated by torch at the step's peak. context_bytes: memory that a CUDA process needs in
-    addition. parts: the peak's bytes by purpose. moment: the phase of the step in which the peak is reached. seconds:
-    the time that the prediction took.
+    peak_memory_bytes: memory allocated by torch at the step's peak.
+    context_bytes: memory that a CUDA process needs in addition.
+    parts: the bytes at the peak by purpose.
+    moment: the phase of the step in which the peak is reached.
+    seconds: how long the prediction took.
     """
 
     peak_memory_bytes: int
@@ -47,13 +49,13 @@ class Prediction:
 
 @functools.cache
 def predict(cell: Cell) -> Prediction:
-    """Predict a cell's memory by running at most two of its micro-batches on fake tensors.
+    """Predict a cell's memory by running one or two of its micro-batches on fake tensors.
 
-    Predictions are cached for the process, because a search for steps that fit visits the same cells again.
+    Predictions are cached, because a search for steps that fit visits the same cells again.
     """
     began = time.perf_counter()
     cuda = cell.device == "cuda"
-    tracker = Tracker(rounded if cuda else lambda size: size, _summed(cell), scatters_in_fp32=not cuda)
+    tracker = Tracker(rounded if cuda else lambda size: size, _shapes_summed_in_place(cell), scatters_in_fp32=not cuda)
     # From the second micro-batch on, gradients already exist when it begins. Further micro-batches change nothing.
     whole = cell
     if cell.micro_batches > 2:
@@ -62,8 +64,8 @@ def predict(cell: Cell) -> Prediction:
     # differences.
     cell = replace(cell, device="cpu")
     kernels = CudaKernels if cuda else CpuKernels
-    with _taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), _EveryLayer(), tracker:
-        step = make_step(cell, torch.device("cpu"), kernels, _outlined(cell, cuda), native_arithmetic)
+    with _fake_tensors_taken_for_real(), FakeTensorMode(allow_non_fake_inputs=True), _NoLayerSkipped(), tracker:
+        step = make_step(cell, torch.device("cpu"), kernels, _stand_ins_for_quantised(cell, cuda), native_arithmetic)
         step.make_state(tracker)
         step.run(tracker)
     peak = tracker.peak(PHASES)
@@ -78,22 +80,21 @@ def predict(cell: Cell) -> Prediction:
 
 
 def native_arithmetic(device_type: str, precision: str) -> AbstractContextManager[Any]:
-    """Return the autocast context of a device that has bf16 instructions. This machine need not have them."""
+    """Return the autocast context of a device with bf16 instructions, even if this machine has none."""
     return torch.autocast(device_type, dtype=torch.bfloat16, enabled=precision == "bf16")
 
 
-def _summed(cell: Cell) -> list[tuple[int, int]]:
-    """Return the shapes of embeddings that both encoder and decoder look up. Autograd sums their gradients in place.
+def _shapes_summed_in_place(cell: Cell) -> list[tuple[int, int]]:
+    """Return the shapes of embeddings that encoder and decoder share. Autograd sums their gradients in place.
 
-    If the embeddings also give the scores over the vocabulary, autograd does not sum in place, and the list is empty.
+    The list is empty if the embeddings also give the scores over the vocabulary: their sum is then not in place.
     """
     shape = cell.shape
     looked_up = cell.model.family is ModelFamily.ENCODER_DECODER and not shape.tied
     return [(shape.vocabulary, shape.hidden_size)] if looked_up else []
 
 
-def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
-    """Return the function that puts stand-ins for bitsandbytes' linear maps into a network; None if not quantised."""
+def _stand_ins_for_quantised(cell: Cell, cuda: bool) -> Quantise | None:
     if cell.quantised is None:
         return None
     # Imported here because this module imports peft, which takes seconds.
@@ -102,11 +103,11 @@ def _outlined(cell: Cell, cuda: bool) -> Quantise | None:
     return functools.partial(outline_quantised, cuda=cuda)
 
 
-class _EveryLayer(TorchFunctionMode):
-    """A context in which mBART and XGLM run all their layers on fake tensors, as they do on real ones.
+class _NoLayerSkipped(TorchFunctionMode):
+    """A context in which mBART and XGLM skip no layers on fake tensors, as they skip none on real ones.
 
-    For each layer they draw a random number, and skip the layer if the number is below a probability, here 0. A fake
-    number would count as below 0, so it is replaced by 1.
+    For each layer these models draw a random number, and skip the layer if the number is below a probability, here 0. A
+    fake number would count as below 0. Therefore this context returns 1.
     """
 
     def __torch_function__(
@@ -120,11 +121,11 @@ class _EveryLayer(TorchFunctionMode):
 
 
 @contextmanager
-def _taken_for_real() -> Generator[None]:
+def _fake_tensors_taken_for_real() -> Generator[None]:
     """Let transformers 5 treat fake tensors like real ones inside the `with` block.
 
-    Otherwise transformers would mistake fake tensors for those of a traced graph, whose values are unknown. It would
-    then build masks that real tensors do not need, and would repeat keys and values because of the masks.
+    It would otherwise take them for tensors of a traced graph, whose values are unknown, and build masks that the real
+    step does not have.
     """
     import transformers
 

@@ -1,7 +1,8 @@
-"""Work in separate processes that start quickly, because a server that has already loaded torch forks them.
+"""Call functions in separate processes.
 
-Each process starts without memory left over from earlier ones, and running out of memory ends only this process. The
-server never uses the GPU: a process forked from one that uses a GPU could not use it.
+A process starts without memory left over from earlier work, and running out of memory ends only this process. It starts
+quickly, because a server that has already loaded torch forks it. The server never uses the GPU, because a process
+forked from one that uses a GPU could not use it.
 """
 
 import functools
@@ -37,8 +38,8 @@ def alone(
 ) -> Result:
     """Call a function in a separate process and return its result. What the function prints is discarded.
 
-    function: defined at the top level of a module, because the process finds it there by name. seconds: the time limit
-    (None: no limit).
+    function: defined at the top level of a Python module, because the process imports it by name.
+    seconds: the time limit (None: no limit).
 
     Raises:
         ProcessKilled: the system killed the process.
@@ -74,7 +75,7 @@ def alone(
 
 
 def several(processes: int, start: Start = "forkserver") -> Pool:
-    """Return a pool of processes with one thread each. The pool is a context manager, which ends the processes."""
+    """Return a pool of processes with one thread each, as a context manager that ends them."""
     return context_for(start).Pool(processes, _one_thread)
 
 
@@ -82,8 +83,8 @@ def several(processes: int, start: Start = "forkserver") -> Pool:
 def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkServerContext | SpawnContext:
     """Return the multiprocessing context for a way to start processes.
 
-    modules: names of modules that the server imports when it starts (None: `preloaded()`). A server that is already
-    running imports no more modules.
+    modules: names of Python modules that the server imports when it starts (None: `preloaded()`). They have no effect
+    if the server is already running.
     """
     if start == "spawn":
         return multiprocessing.get_context("spawn")
@@ -95,9 +96,9 @@ def context_for(start: Start, modules: tuple[str, ...] | None = None) -> ForkSer
 
 
 def preloaded() -> list[str]:
-    """Return the modules that the server imports when it starts.
+    """Return the names of Python modules that the server imports when it starts.
 
-    The server ignores modules that are not installed. Work that needs such a module reports the error.
+    The server ignores those that are not installed; the function that needs such a module then reports the error.
     """
     quick = [each.model_type for each in ARCHITECTURES.values() if not each.slow_import]
     folders = [each.replace("-", "_").removesuffix("_text") for each in quick]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def sampled(ask: Callable[[], None], interval_seconds: float) -> Generator[None]:
-    """Call `ask` in a separate thread during the `with` block: after `interval_seconds`, and then at this interval."""
+    """Call `ask` every `interval_seconds` in a separate thread during the `with` block, first after one interval."""
     done = threading.Event()
 
     def watch() -> None:

@@ -1,10 +1,10 @@
 """The training step for memory predictions and measurements: the same code runs on fake tensors, a CPU or a GPU.
 
-Weights have random values. They are created directly on the device and in the dtype that they have in training: fp32
-for trainable weights; for frozen weights fp32, or bf16 under the precision `bf16`. An encoder uses the same layers,
-packed rows and dropout as in training. The other families use the same loss over the vocabulary as in training.
+Weights have random values, and the dtypes that they have in training: fp32 for trainable weights; for frozen weights
+fp32, or bf16 under the precision `bf16`. An encoder has the layers, packing and dropout of training. The other families
+have the loss over the vocabulary of training.
 
-Suffixes of tensor and array names, one letter per dimension: B sequences, T tokens, D hidden size.
+Suffixes of tensor names, one letter per dimension: B sequences, T tokens, D hidden size.
 """
 
 from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ PHASES = ("forward", "loss", "backward", "optimiser step")
 
 
 class Watch(Protocol):
-    """An observer of a step's phases and tensors (see `Tracker`)."""
+    """An observer of a step's phases and tensors, such as `Tracker`."""
 
     def during(self, phase: str, part: MemoryPart) -> AbstractContextManager[Any]: ...
 
@@ -63,8 +63,10 @@ class NoWatcher:
 class Step:
     """A model with its optimiser, and the functions of one training step.
 
-    parameters: all trained parameters. own: parameters of the method's module, without the head. forward: the forward
-    pass of one micro-batch. loss_sum: returns the summed loss of a micro-batch, given the output of `forward`.
+    parameters: all trained parameters.
+    own: parameters of the method's module, without the head.
+    forward: the forward pass of one micro-batch.
+    loss_sum: returns the summed loss of a micro-batch, given the output of `forward`.
     arithmetic, kernels: return the contexts in which the forward pass runs.
     """
 
@@ -99,7 +101,7 @@ class Step:
             self.optimizer.zero_grad(set_to_none=True)
 
     def make_state(self, watch: Watch | None = None) -> None:
-        """Create the optimiser's state, as the first step would, so that the next step is like any later one."""
+        """Create the optimiser's state, as the first step would, so that the next step is like all later ones."""
         for parameter in self.parameters:
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
@@ -120,7 +122,7 @@ def outline(
 ) -> tuple[nn.Module, nn.Module | None, list[nn.Parameter]]:
     """Return (network, head, the method's parameters) on the meta device, where weights need no memory.
 
-    Only encoders have a head. For other models it is None.
+    The head is None for models that are not encoders.
     """
     shape = cell.shape
     bf16 = cell.precision == "bf16"
@@ -145,11 +147,12 @@ def make_step(
     quantise: Quantise | None = None,
     arithmetic: Callable[[str, str], AbstractContextManager[Any]] = bf16_products.arithmetic,
 ) -> Step:
-    """Return a step with weights on `device`. Inside a fake tensor mode they need no memory.
+    """Build the model and return its step. Inside a fake tensor mode, the weights need no memory.
 
-    kernels: returns the inner context of each forward pass; by default `CpuKernels`, as in training on a CPU.
-    arithmetic: returns the outer context, given a device type and a precision; by default the context of training.
-    quantise: puts stand-ins for quantised maps into the network; by default bitsandbytes' own maps are used.
+    arithmetic: returns the outer context of each forward pass, given a device type and a precision; by default the
+    context of training.
+    kernels: returns the inner context; by default `CpuKernels`, as in training on a CPU.
+    quantise: puts stand-ins for quantised linear maps into the network; by default bitsandbytes' own are used.
     """
     network, head, _ = outline(cell, quantise or quantised.quantise)
     model = nn.ModuleDict({"network": network} if head is None else {"network": network, "head": head})
@@ -185,7 +188,7 @@ def make_step(
 
 
 def _materialise(model: nn.Module, device: torch.device) -> None:
-    """Replace the model's meta tensors by real or fake tensors on the device, with values that keep the step finite."""
+    """Replace the model's meta tensors by tensors on the device, with values that keep the step finite."""
     made: dict[int, Any] = {}
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):

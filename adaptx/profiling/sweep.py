@@ -1,4 +1,4 @@
-"""Memory predictions over model sizes, methods, batch sizes and lengths, as a CSV file and a plot."""
+"""Write memory predictions of many cells as a CSV file and a plot."""
 
 import csv
 from collections.abc import Sequence
@@ -11,14 +11,13 @@ Row = tuple[Cell, Prediction]
 
 
 def write_sweep(rows: Sequence[Row], folder: Path, memory_bytes: int | None) -> None:
-    """Write `memory.csv` and `memory.png` to a folder. memory_bytes: drawn as a line (None: no line)."""
+    """Write `memory.csv` and `memory.png` to a folder. memory_bytes: a line in the plot (None: no line)."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_csv(rows, folder / "memory.csv")
-    _plot(rows, folder / "memory.png", memory_bytes)
+    _plot_against_parameters(rows, folder / "memory.png", memory_bytes)
 
 
 def _write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write one line per cell, with bytes as integers."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         parts = list(rows[0][1].parts)
@@ -36,8 +35,7 @@ def _write_csv(rows: Sequence[Row], path: Path) -> None:
             )  # fmt: skip
 
 
-def _plot(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
-    """Plot needed memory against the number of parameters, on log axes: one line per method, batch size and length."""
+def _plot_against_parameters(rows: Sequence[Row], path: Path, memory_bytes: int | None) -> None:
     from matplotlib.figure import Figure
 
     lines: dict[str, list[tuple[int, float]]] = {}

@@ -1,4 +1,4 @@
-"""Use of processor, memory and GPU while a stage runs, sampled in the background."""
+"""Use of processor, memory and GPU while a stage runs."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ FILE = "system.jsonl"
 
 @contextmanager
 def system_metrics(file: Path, device: torch.device) -> Generator[None]:
-    """Append a line of metrics to `file` every two seconds. The names are those of MLflow's system metrics."""
+    """During the `with` block, append a line of metrics to `file` every two seconds. The names are those in MLflow."""
     process = psutil.Process()
     psutil.cpu_percent()
     began = time.monotonic()

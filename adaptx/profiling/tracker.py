@@ -1,9 +1,7 @@
-"""Tracking of memory during a block of work: which storages are alive at each moment, and what they are for.
+"""Track the memory of a block of work: which storages are alive at each moment, and what they are for.
 
-A torch dispatch mode sees every tensor that an operator returns, real or fake. A tensor's memory is its storage, which
-views share, so each storage is counted once. A storage counts from the first tensor that uses it until Python frees the
-storage, which a weak reference reports. These events, in order, give the live bytes over time and so the peak. Memory
-that a kernel allocates and frees internally is not seen.
+Tensors can share a storage, as views do, so storages are counted, not tensors. A storage counts from the first tensor
+that an operator returns with it until Python frees it. Memory that a kernel allocates and frees internally is not seen.
 """
 
 import enum
@@ -32,7 +30,7 @@ class MemoryPart(enum.Enum):
 
 @dataclass(frozen=True)
 class Peak:
-    """The highest number of live bytes: the total, the bytes per part, and the phase in which it occurred."""
+    """The highest number of live bytes, in total and per purpose, and the phase (`moment`) in which it occurred."""
 
     bytes: int
     parts: Mapping[MemoryPart, int]
@@ -49,7 +47,7 @@ class _Storage:
 class Tracker(TorchDispatchMode):
     """A context that records when each storage is created and freed.
 
-    New storages get the current `phase` and `part`. `book` assigns another part to storages that are already recorded.
+    New storages get the current `phase` and `part`. `book` gives another part to storages that are already recorded.
     """
 
     def __init__(
@@ -58,16 +56,11 @@ class Tracker(TorchDispatchMode):
         summed: Collection[tuple[int, ...]] = (),
         scatters_in_fp32: bool = True,
     ) -> None:
-        """Create a tracker.
+        """Create a tracker, which makes fake tensors sum gradients in place where real tensors do.
 
-        rounded: returns the bytes that the allocator uses for a request. summed: shapes of weights that are used in
-        several places. scatters_in_fp32: whether gradients in 16 bits are scattered into an additional fp32 buffer, as
-        on a CPU.
-
-        If a weight is used several times, autograd sums its gradients. The same holds for entries that are gathered
-        several times. With real tensors autograd sums in place. With tensor subclasses, such as fake tensors, it
-        allocates a new tensor for the sum. The tracker makes fake tensors sum in place too, so that a prediction
-        counts what really happens.
+        rounded: returns the bytes that the allocator uses for a request.
+        summed: shapes of weights that are used in several places, and whose gradients are therefore summed.
+        scatters_in_fp32: whether gradients in 16 bits are scattered into an additional fp32 buffer, as on a CPU.
         """
         super().__init__()
         self._rounded = rounded
@@ -85,34 +78,32 @@ class Tracker(TorchDispatchMode):
         if func is torch.ops.aten._local_scalar_dense.default and _is_fake(args[0]):
             # Networks ask whether a mask is all ones. A fake tensor has no values, so answer yes.
             return 1
-        if func is torch.ops.aten.add.Tensor and self.phase == "backward" and self._is_sum(*args):
+        if func is torch.ops.aten.add.Tensor and self.phase == "backward" and self._sums_gradients_of_a_weight(*args):
             func = torch.ops.aten.add_.Tensor
         if func is torch.ops.aten.scatter_add.default and self.phase == "backward" and _is_fake(args[0]):
             func = torch.ops.aten.scatter_add_.default
-            self._see_scattering(args[0])
+            self._see_fp32_buffer(args[0])
         result = func(*args, **options)
         self.see(tree_leaves(result))
         return result
 
-    def _is_sum(self, first: Any, second: Any) -> bool:
-        """Return whether this addition sums two gradients of the same weight."""
+    def _sums_gradients_of_a_weight(self, first: Any, second: Any) -> bool:
         if not isinstance(second, Tensor) or not _is_fake(first):
             return False
         return tuple(first.shape) == tuple(second.shape) and tuple(first.shape) in self._summed
 
-    def _see_scattering(self, gradient: Tensor) -> None:
-        """Record the fp32 buffer in which the kernel sums a 16-bit gradient, if it uses one, as a CPU's kernel does."""
+    def _see_fp32_buffer(self, gradient: Tensor) -> None:
         if self._scatters_in_fp32 and gradient.dtype in (torch.bfloat16, torch.float16):
             self.see([torch.empty_like(gradient, dtype=torch.float32)])
 
     def see(self, values: Iterable[Any]) -> None:
-        """Record storages of these tensors that are not recorded yet. Values that are not tensors are ignored."""
+        """Record the storages of these values that are not recorded yet. Values that are not tensors are ignored."""
         for value in values:
             if isinstance(value, Tensor):
                 self._number(value)
 
     def book(self, tensors: Iterable[Tensor], part: MemoryPart) -> None:
-        """Assign `part` to these tensors' storages, for the time before this call as well."""
+        """Assign `part` to the storages of these tensors, including the time before this call."""
         for tensor in tensors:
             self._storages[self._number(tensor)].part = part
 
@@ -127,7 +118,7 @@ class Tracker(TorchDispatchMode):
             self.phase, self.part = before
 
     def end_forward(self, phase: str) -> None:
-        """Mark the activations of a forward pass that are already freed as temporary buffers.
+        """Mark the activations of this phase that are already freed as temporary buffers.
 
         Activations that are still alive are saved for the backward pass.
         """

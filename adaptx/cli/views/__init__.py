@@ -1,1 +1,1 @@
-"""The views that the command line prints: the catalog, its prompts and examples, and memory predictions."""
+"""Tables and JSON that commands print: the catalog, its prompts and examples, and memory predictions."""

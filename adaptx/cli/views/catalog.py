@@ -1,4 +1,4 @@
-"""The catalog as tables and as JSON: tasks, models, methods, and which methods and starts can be combined."""
+"""Print the catalog as tables or as JSON: tasks, models, methods, and the starts that each method supports."""
 
 import dataclasses
 import inspect
@@ -115,7 +115,7 @@ def _layers(shape: Shape) -> str:
 
 
 def methods_json(methods: Mapping[str, Method]) -> list[dict[str, Any]]:
-    """Return a record per method: its settings and, by start, why the start is refused (None if it is supported)."""
+    """Return a record per method: its settings and, for each start, why it is refused (None if it is supported)."""
     return [
         {
             "name": name,

@@ -1,4 +1,4 @@
-"""Example rows of a task, shortened for display: one row per language whose rows are found locally."""
+"""Example rows of a task, shortened for display: one row for each language whose rows are found on this machine."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ LIST_ITEMS = 8
 class Example:
     """The first row of a language.
 
-    source: address of the set that the row is from. example: the row's values by role, as formats read them, shortened.
+    source: where the row comes from. example: the row's values by the format's roles, shortened.
     """
 
     language: str

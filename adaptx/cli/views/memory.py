@@ -45,7 +45,7 @@ def show(
     memory_bytes: int | None,
     found: Sequence[Remedy],
 ) -> None:
-    """Print the parts of the peak memory, whether the step fits, and which changes would make it fit."""
+    """Print the peak memory by purpose, whether the step fits, and which changes would make it fit."""
     table = Table(title=f"One training step of {cell.name} on {cell.device}", title_justify="left")
     table.add_column("at its peak")
     table.add_column("memory", justify="right")

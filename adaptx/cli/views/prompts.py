@@ -33,7 +33,7 @@ def show_prompts(prompts: Mapping[str, Prompt], console: Console) -> None:
 
 
 def formats_of(prompt: Prompt) -> list[str]:
-    """Return the names of the formats that have every role which the prompt uses."""
+    """Return the names of the formats that have all the roles in the prompt."""
     formats: tuple[type[TaskFormat], ...] = get_args(TaskFormat)
     asked = ((kind.__name__, kind.as_text) for kind in formats)
     return sorted(name for name, how in asked if isinstance(how, AsText) and set(prompt.roles) <= set(how.roles))
