@@ -109,7 +109,7 @@ class OpenArguments:
 
 
 class Study:
-    """A planned recipe with a store: runs it, returns its scores and gains, and loads its models.
+    """A planned recipe with a store. It runs the recipe, returns its scores and gains, and loads its models.
 
     Attributes:
         store: the folder of finished stages.
@@ -165,10 +165,8 @@ class Study:
     ) -> "Summary":
         """Run the stages that are not stored, and record their results in the store and in MLflow.
 
-        If the recipe searches for learning rates (`tune`), the trainings of the searches run first, and the others with
-        the rates that these choose.
-
-        An interrupted run keeps its saved states, and continues when `run` is called again.
+        If the recipe searches for learning rates (`tune`), the searches run first, and then the trainings that use the
+        chosen rates. An interrupted run continues from its saved states when `run` is called again.
 
         Args:
             workers: number of processes that run stages at the same time. Each has a GPU of its own, or an equal share
@@ -360,8 +358,8 @@ class Study:
         """Return a stored training or merge as a model that predicts.
 
         Args:
-            stage: a training or merge of the recipe, or an evaluation of the model to load. A string is the name of a
-                stage's folder, or a prefix of its fingerprint.
+            stage: a training or merge of the recipe, or an evaluation, whose model is then loaded. A string is the name
+                of a stage's folder, or a prefix of its fingerprint.
             device: as in `run`.
 
         Raises:

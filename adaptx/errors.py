@@ -42,7 +42,7 @@ class StagesFailed(Exception):
 
 
 def is_fault(error: BaseException) -> bool:
-    """Return whether an error is a fault in adaptx, and not of the user's input or the system."""
+    """Return whether an error is a fault of adaptx rather than of the user's input or the system."""
     return not isinstance(error, UserError | OSError | MemoryError)
 
 

@@ -33,9 +33,9 @@ class Kind:
 
     Attributes:
         meant: description of the kind in messages, such as `an integer`.
-        read: function from any value to the value that the field stores. It raises `Wrong` for a value that the field
-            does not take.
-        fits: types whose values are all accepted unchanged, such as `int` for any integer.
+        read: function from a given value to the value that the field stores. It raises `Wrong` if the field does not
+            take the given value.
+        fits: types whose values are all stored unchanged, such as `int` for any integer.
         written: how values of the kind are written in Python, such as `Lora(...)`, for messages.
         texts: whether all values of the kind are strings or tuples of strings.
     """

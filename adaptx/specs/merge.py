@@ -105,8 +105,8 @@ class TaskArithmetic(MergeRule):
 class Ties(MergeRule):
     """Trimmed updates, averaged where their signs agree (Yadav et al. 2023, arXiv:2306.01708, section 3).
 
-    Each tensor of an update keeps its largest entries. Their share is `density` (the paper's k). The updates then elect
-    a sign for each entry, and those with that sign are averaged. The average is multiplied by `scale` (the paper's
+    Trimming keeps the largest entries of each tensor, a share `density` (the paper's k) of all. The updates then elect
+    a sign for each entry, and the values with that sign are averaged. The average is multiplied by `scale` (the paper's
     lambda).
     """
 

@@ -1,8 +1,8 @@
 """The paths of an architecture's linear maps in a network of transformers.
 
 The key of a backbone's tensor is (layer, site, tensor name), such as `(3, "query", "weight")`. Layers are numbered
-through all stacks, the encoder's first. For a tensor outside the layers, the layer is None. For a tensor of no site
-(`adaptx.specs.linear_maps`), its path stands in place of the site.
+through all stacks, the encoder's first. A tensor outside the layers has None as its layer. A tensor that belongs to no
+site has its path in place of the site's name.
 """
 
 from dataclasses import dataclass, replace

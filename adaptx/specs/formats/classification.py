@@ -15,7 +15,7 @@ from adaptx.specs.text import Generate, Rank
 class Classification:
     """One label for a text or a pair of texts. Roles: `text` and `label`, optionally `pair` (the second text).
 
-    `labels` are the names of the labels. Two formats agree if they have the same names, in any order.
+    `labels` are the names of the labels. Their order does not matter when two label sets are compared.
     """
 
     labels: tuple[Word, ...]

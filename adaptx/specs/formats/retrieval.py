@@ -27,7 +27,7 @@ _SENTENCES = Roles(("id", "passage", "answer_starts"), ("sentence_breaks",))
 
 @spec
 class Retrieval:
-    """Dual-encoder retrieval: a query's right candidates are found among those of the task's pool, by cosine.
+    """Dual-encoder retrieval: candidates of the task's pool are ranked for a query, by cosine.
 
     Training rows have one of two sets of roles:
         `query` and `candidate`, optionally `candidate_context`.
@@ -45,10 +45,10 @@ class Retrieval:
 
     Attributes:
         temperature: divisor of the cosines in the loss.
-        trained_as: how a candidate with a context is read in training. By default they are a pair of texts, as in
+        trained_as: how a candidate and its context are read in training: by default as a pair of texts, as in
             XTREME-R's run_retrieval_qa.py.
-        ranked_as: how such a candidate is read when candidates are ranked. By default they are joined without a space,
-            and line breaks are removed, as in XTREME-R's evaluate_retrieval.py.
+        ranked_as: how a candidate and its context are read when candidates are ranked: by default joined without a
+            space, and without line breaks, as in XTREME-R's evaluate_retrieval.py.
     """
 
     temperature: Positive = 0.05
