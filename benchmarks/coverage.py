@@ -78,15 +78,7 @@ class Verdict:
 
 def page(setting: Setting, generator: np.random.Generator, resamples: int) -> dict[str, list[Verdict]]:
     """Return the verdict of each procedure on each arm of one simulated page."""
-    correct = _models(setting, generator)
-    baseline, arms = correct[0], correct[1:]
-    rows = np.arange(setting.rows) // PER_PREMISE * PER_PREMISE
-    examples = {lang: ExampleRows(rows, "parallel" if setting.parallel else None) for lang in LANGUAGES}
-    # One column per arm and seed: the arm's correctness minus that of the baseline with the same seed.
-    gains = {
-        lang: 100 * (arms[:, :, number] - baseline[None, :, number]).reshape(-1, setting.rows).T
-        for number, lang in enumerate(LANGUAGES)
-    }
+    gains, examples = _gains(setting, generator)
     seed = int(generator.integers(2**31))
     shape = (-1, setting.arms, setting.seeds)
     redrawn = _average(resampled_sums(gains, examples, resamples, seed), setting.rows).reshape(shape)
@@ -110,6 +102,30 @@ def page(setting: Setting, generator: np.random.Generator, resamples: int) -> di
             assert both is not None
             found[name].append(Verdict(*both.interval(), both.p))
     return found | _contrasts(observed, redrawn)
+
+
+def drawn_gains(setting: Setting, generator: np.random.Generator, resamples: int) -> tuple[Floats, Floats]:
+    """Return each arm's gain with each seed, [A, S], and under redrawn rows, [R, A, S], in points, on one new page."""
+    gains, examples = _gains(setting, generator)
+    redrawn = _average(resampled_sums(gains, examples, resamples, int(generator.integers(2**31))), setting.rows)
+    observed = _average({lang: each.sum(axis=0) for lang, each in gains.items()}, setting.rows)
+    return observed.reshape(setting.arms, setting.seeds), redrawn.reshape(-1, setting.arms, setting.seeds)
+
+
+def _gains(setting: Setting, generator: np.random.Generator) -> tuple[dict[str, Floats], dict[str, ExampleRows]]:
+    """Return the gains of one page by language, in points per row, and the rows.
+
+    There is one column per arm and seed: the arm's correctness minus that of the baseline with the same seed.
+    """
+    correct = _models(setting, generator)
+    baseline, arms = correct[0], correct[1:]
+    rows = np.arange(setting.rows) // PER_PREMISE * PER_PREMISE
+    examples = {lang: ExampleRows(rows, "parallel" if setting.parallel else None) for lang in LANGUAGES}
+    gains = {
+        lang: 100 * (arms[:, :, number] - baseline[None, :, number]).reshape(-1, setting.rows).T
+        for number, lang in enumerate(LANGUAGES)
+    }
+    return gains, examples
 
 
 def _contrasts(observed_AS: Floats, redrawn_RAS: Floats) -> dict[str, list[Verdict]]:

@@ -306,6 +306,9 @@ def test_tables_say_what_the_frame_says(model, sources) -> None:
     assert first.rows[0][0].text == "lora-r4 · Sequential · snli"
     assert first.rows[0][-2].text == f"{100 * found[0].detectable:.1f}"
     assert "assumed" in first.caption
+    alike = [dataclasses.replace(each, comparison=f"variant {number}") for number in range(4) for each in found]
+    merged, _ = power_tables(alike)
+    assert [row[0].text for row in merged.rows] == ["each of 4: variant 0, ..."]
     assert [column.header for column in other.columns[1:]] == ["3 seeds", "5 seeds", "8 seeds"] * 2
     frame = power_frame(whole)
     assert list(frame["seeds"]) == [3, 3, 5, 8, 3, 5, 8]

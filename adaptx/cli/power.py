@@ -10,6 +10,7 @@ from adaptx.cli.options import (
     JsonOption,
     LimitOption,
     ModelOption,
+    PrecisionOption,
     RecipeFile,
     RecipeOptions,
     SetOption,
@@ -48,6 +49,7 @@ def power(
     size: SizeOption = None,
     settings: SetOption = None,
     limit: LimitOption = None,
+    precision: PrecisionOption = None,
     seed_deviation: SeedDeviation = None,
     row_deviation: RowDeviation = None,
     as_json: JsonOption = False,
@@ -69,7 +71,7 @@ def power(
         size=size,
         settings=tuple(settings or ()),
         limit=limit,
-        precision=None,
+        precision=precision,
     ).open()
     with telling_left_out(study.store):
         found = compute_power(study.dag, study.store, study.sources, given)

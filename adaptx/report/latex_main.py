@@ -126,9 +126,8 @@ def _contrasts(results: Sequence[ContrastResult], quantities: Sequence[str], wid
     yield f"\\multicolumn{{{1 + columns}}}{{@{{}}l}}{{\\emph{{contrasts}}}} \\\\"
     for result in results:
         difference = _difference(result.difference, result.corrected_low, result.corrected_high, result.sign)
-        last = [escaped(p_text(result.holm_p))] if wide else []
-        empty = [""] * (columns - 1 - len(last))
-        yield " & ".join([escaped(result.name), *empty, difference, *last]) + " \\\\"
+        shown = ["", difference, *([escaped(p_text(result.holm_p))] if wide else [])]
+        yield " & ".join([escaped(result.name), *shown, *[""] * (columns - len(shown))]) + " \\\\"
 
 
 def _caption(recipe: Recipe, tasks: Sequence[Task], shown: Sequence[Gain], quantities: Sequence[str]) -> str:

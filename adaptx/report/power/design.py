@@ -107,7 +107,7 @@ class Design:
         """Return the degrees of freedom of the variance over seeds, with this number of seeds or with those planned."""
         if self.blocks:
             return (self.blocks - 1) * ((seeds or self.seeds) - 1)
-        return pooled_degrees([seeds or count for count in self.arms])
+        return pooled_degrees([seeds or count for count in self.arms if seeds or count > 1])
 
 
 def _correlated(variances: Sequence[float]) -> float:

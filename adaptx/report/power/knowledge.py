@@ -74,7 +74,7 @@ def learn(plan: Plan, measurements: Measurements | None, count: Count, given: Gi
     measured = {**measured_gains(measurements), **measured_contrasts(plan, measurements)}
     stored: dict[str, list[tuple[Design, Deviations]]] = {}
     for design in gain_designs(plan, count):
-        if (found := measured.get(design.key)) is not None:
+        if not design.note and (found := measured.get(design.key)) is not None:
             assumed = expected(design, ASSUMED, "assumed", "assumed")
             stored.setdefault(design.task, []).append((design, found.deviations(design, assumed)))
     means = {task: similar(pairs) for task, pairs in stored.items()}

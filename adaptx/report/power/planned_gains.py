@@ -15,7 +15,7 @@ Count = Callable[[Evaluate], RowCount | None]
 """The number of test rows of an evaluation; None if it is unknown."""
 Pair = tuple[PlannedVariant, PlannedVariant]
 """A variant and its baseline."""
-ONE_ROW = "a test set with a single row cannot be resampled"
+ONE_ROW = "a test set is one row, such as a collection of sentences, whose examples are counted once they are scored"
 UNKNOWN_ROWS = (
     "the number of test rows is not known; give Evaluate(limit=...), Rows(expected=...) or a data folder (--data)"
 )

@@ -77,27 +77,35 @@ def _planned_table(planned: Sequence[Power]) -> Table:
         Column(f"detectable\n{thing}"),
         Column("after\ncorrection"),
     )
+    # Variants with equal numbers share a row, because assumed deviations are the same for all variants of a task.
+    alike: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for power in planned:
+        alike.setdefault((power.task, tuple(_numbers(power))), []).append(power.comparison)
     rows = tuple(
-        (
-            TableCell(power.comparison),
-            *([TableCell(power.task)] if several else []),
-            TableCell(_rows(power)),
-            TableCell(str(power.seeds)),
-            TableCell(percent(power.row_error)),
-            TableCell(percent(power.seed_deviation) if power.over_seeds else NOTHING),
-            TableCell(percent(power.detectable)),
-            TableCell(percent(power.corrected)),
-        )
-        for power in planned
+        tuple(map(TableCell, (_named(names), *([task] if several else []), *numbers)))
+        for (task, numbers), names in alike.items()
     )
     return Table(f"What the plan detects: {_where(planned)}", columns, rows, " ".join(_captions(planned, thing)))
+
+
+def _numbers(power: Power) -> Iterator[str]:
+    yield _rows(power)
+    yield str(power.seeds)
+    yield percent(power.row_error)
+    yield percent(power.seed_deviation) if power.over_seeds else NOTHING
+    yield percent(power.detectable)
+    yield percent(power.corrected)
+
+
+def _named(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"each of {len(names)}: {names[0]}, ..."
 
 
 def _where(planned: Sequence[Power]) -> str:
     first = planned[0]
     if first.quantity == CONTRAST:
         return "contrasts"
-    metrics = " and ".join(dict.fromkeys(power.metric for power in planned))
+    metrics = ", ".join(dict.fromkeys(power.metric for power in planned))
     return f"gains in {metrics}, {' and '.join(dict.fromkeys(power.quantity for power in planned))}"
 
 
@@ -107,7 +115,7 @@ def _rows(power: Power) -> str:
 
 
 def _captions(planned: Sequence[Power], thing: str) -> Iterator[str]:
-    sizes = sorted({power.family_size for power in planned})
+    sizes = sorted({power.family_size for power in planned if not power.note})
     yield (
         f"Detectable {thing}: a true {thing} of this size, in points, would be found in 4 of 5 such experiments "
         f"(p < 0.05). After correction: for {' or '.join(map(str, sizes))} comparisons (the first step of Holm's)."
@@ -125,7 +133,7 @@ def _captions(planned: Sequence[Power], thing: str) -> Iterator[str]:
             f"With fewer than {LEAST_SEEDS} seeds, the report tests these trained models over test rows alone: another "
             "seed may change a gain by more than what is detectable here."
         )
-    if notes := dict.fromkeys(f"{power.comparison}: {power.note}." for power in planned if power.note):
+    if notes := dict.fromkeys(f"{power.task}: {power.note}." for power in planned if power.note):
         yield " ".join(notes)
 
 
