@@ -36,7 +36,7 @@ class Evaluator:
         limit: maximum number of a pool's rows; None reads all.
         memory: cache of candidate pools' vectors. Evaluators of the same model share it.
         record: object that records the fusion weights of each batch; None records nothing.
-        pool_left_out: counts of the rows that did not become candidates, by reason, in the pool that was read last.
+        pool_left_out: reason -> number of rows of the last pool that did not become candidates.
     """
 
     def __init__(

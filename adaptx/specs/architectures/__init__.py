@@ -40,7 +40,7 @@ ARCHITECTURES_REFUSED: dict[str, str] = {
 
 
 def unsupported(model_type: str | None) -> str | None:
-    """Return why an architecture is not supported, or None if it is."""
+    """Return why an architecture is not supported, or None if it is supported."""
     if model_type in ARCHITECTURES:
         return None
     why = ARCHITECTURES_REFUSED.get(model_type or "", f"supported: {', '.join(ARCHITECTURES)}")

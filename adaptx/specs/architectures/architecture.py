@@ -173,7 +173,7 @@ class Architecture:
     Attributes of layers:
         stacks: the only stack of layers, or the encoder's and the decoder's.
         gated_stacks: the stacks of checkpoints with a gate, if the architecture (T5) also has checkpoints without a
-            gate. `stacks` then describes the latter. Otherwise, `gated_stacks` is empty.
+            gate. `stacks` then describes those without. Otherwise, `gated_stacks` is empty.
         gated: whether the feed-forward multiplies its up projection by a gate. `Shape.gated` can override it.
         fused: linear maps that serve several sites at once (`adaptx.specs.linear_maps.FUSED`).
         biases: linear maps that have a bias.
@@ -190,7 +190,7 @@ class Architecture:
         position_rows: number of rows by which that table exceeds the length of the longest text, such as 2 in mBART.
         type_rows: rows of the table of token types.
         position_buckets: rows of the table with one number per relative distance and head; 0 if there is no such table.
-        bucket_tables: whether each layer has its own table of that kind, as in umT5, and not only the first layer.
+        bucket_tables: whether each layer has such a table, as in umT5. Otherwise, only the first layer has one.
         distance_rows: rows of the table with one vector per relative distance; 0 if there is no such table.
         tied: whether the output matrix is the embedding matrix, for checkpoints whose config.json does not say it.
 
