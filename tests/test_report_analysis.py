@@ -330,6 +330,24 @@ def test_two_sizes_are_told_as_a_change_and_not_as_a_slope(gains: list[Gain], re
     assert said == ["xnli: in 3 of 3 series, the gain neither clearly rises nor falls with body parameters."]
 
 
+def test_budgets_of_one_checkpoint_are_a_line_over_operations(gains: list[Gain], redrawn: Redrawn) -> None:
+    """The three sizes stand for three budgets of one checkpoint: their operations differ, and so do their gains."""
+    alike = {
+        label: [dataclasses.replace(v, factors=dataclasses.replace(v.factors, model="one")) for v in seeds]
+        for label, seeds in redrawn.variants.items()
+    }
+    made = Growing(**vars(redrawn) | {"variants": alike})
+    series = {each.name: each for each in compute_series(TARGET, gains, made)}
+    found = series["lora-r4 · Sequential · snli · one"]
+    assert found.sizes == tuple(
+        sorted(seeds[0].first.intermediate_flops for label, seeds in alike.items() if "· snli" in label)
+    )
+    assert found.trend.is_line
+    assert found.trend.decades == pytest.approx(np.log10(found.sizes[-1] / found.sizes[0]))
+    said = scaling_sentences(TARGET, [found], "operations of the intermediate training")[0]
+    assert "over these 3 budgets, the gain rises with operations of the intermediate training along a line, +1." in said
+
+
 def test_gain_against_intermediate_compute_has_a_point_for_each_training(
     measured: Measurements, gains: list[Gain], redrawn: Redrawn
 ) -> None:

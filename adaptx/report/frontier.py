@@ -146,11 +146,13 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
 
 
 def _caption(found: Sequence[ScoreAndCost], metered: bool) -> str:
-    few = [each for each in found if each.seeds < LEAST_SEEDS]
-    which = "" if len(few) == len(found) else "of the others "
-    covers = f"rows alone, because {which}there are fewer than {LEAST_SEEDS} seeds" if few else "rows and seeds"
-    if few and len(few) < len(found):
-        covers = f"rows and seeds; of variants with fewer than {LEAST_SEEDS} seeds, rows alone"
+    few = sum(each.seeds < LEAST_SEEDS for each in found)
+    covers = "rows and seeds"
+    if few:
+        alone = f"rows alone, because there are fewer than {LEAST_SEEDS} seeds"
+        covers = (
+            alone if few == len(found) else f"{covers}; of variants with fewer than {LEAST_SEEDS} seeds, rows alone"
+        )
     return (
         f"Score: mean over {', '.join(found[0].languages)}. On the front: no other variant or baseline scores as much "
         "with fewer operations. Front, probability: the share of redraws in which that is so. Most often beaten by: "
