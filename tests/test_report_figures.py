@@ -86,6 +86,19 @@ def test_a_variant_has_one_style_whatever_the_task(world: World) -> None:
     assert styles.name("lora-r4 · baseline") == f"{styles['lora-r4 · baseline'].number}  lora-r4 · baseline"
 
 
+def test_a_label_without_its_checkpoint_is_the_same_variant(world: World) -> None:
+    named = tuple(
+        dataclasses.replace(each, variant=f"{each.variant} · {each.factors.model}")
+        if each.evaluate.task.name == TARGET.name
+        else each
+        for each in world.measurements.measured
+    )
+    styles = variant_styles(dataclasses.replace(world.measurements, measured=named))
+    assert len(styles.by_label) == 2 * len(world.styles.by_label)
+    for label, style in world.styles.by_label.items():
+        assert styles[label] == styles[f"{label} · tiny-bert"] == style
+
+
 def test_a_hollow_mark_has_a_white_face_and_the_variants_edge(world: World) -> None:
     style = world.styles["lora-r4 · Sequential · snli"]
     assert style.mark()["markerfacecolor"] == style.colour

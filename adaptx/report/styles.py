@@ -64,15 +64,19 @@ class VariantStyles:
 def variant_styles(measurements: Measurements) -> VariantStyles:
     """Return a style for every variant of a report.
 
-    Numbers follow the recipe's order. A variant measured on several tasks has one number. Variants that differ in a
-    setting, such as the number of rows, have different colours if they are of one checkpoint and there are colours
-    enough. With more than seven combinations of start and intermediate task, or eight methods, colours or shapes
-    repeat, and the number decides.
+    Numbers follow the recipe's order. A variant measured on several tasks has one number, even if its label names the
+    checkpoint on some of them. Variants that differ in a setting, such as the number of rows, have different colours if
+    they are of one checkpoint and there are colours enough. With more than seven combinations of start and intermediate
+    task, or eight methods, colours or shapes repeat, and the number decides.
     """
     by_label = {measured.variant: measured.factors for measured in measurements.measured}
+    bare = {label: label.replace(f" · {each.model}", "") for label, each in by_label.items()}
+    numbers = list(dict.fromkeys((each.model, bare[label]) for label, each in by_label.items()))
     methods = list(dict.fromkeys(each.method for each in by_label.values()))
     after = {label: each for label, each in by_label.items() if each.intermediate != UNTRAINED}
-    ways = {label: (each.start, each.intermediate, label.removeprefix(each.label)) for label, each in after.items()}
+    ways = {
+        label: (each.start, each.intermediate, bare[label].removeprefix(each.label)) for label, each in after.items()
+    }
     several = len({each.model for each in by_label.values()}) > 1
     if several or len(set(ways.values())) > len(COLOURS):
         ways = {label: (start, intermediate, "") for label, (start, intermediate, _) in ways.items()}
@@ -80,10 +84,10 @@ def variant_styles(measurements: Measurements) -> VariantStyles:
     return VariantStyles(
         {
             label: VariantStyle(
-                number=number,
+                number=1 + numbers.index((each.model, bare[label])),
                 colour=COLOURS[places.index(ways[label]) % len(COLOURS)] if label in ways else BASELINE_COLOUR,
                 shape=SHAPES[methods.index(each.method) % len(SHAPES)],
             )
-            for number, (label, each) in enumerate(by_label.items(), start=1)
+            for label, each in by_label.items()
         }
     )
