@@ -36,6 +36,7 @@ def compared(draw: st.DrawFn, quantity: str = ZERO_SHOT) -> list[Gain]:
                 low=gain - half if tested else None, high=gain + half if tested else None, p=p, holm_p=p,
                 corrected_low=gain - 2 * half if tested else None, corrected_high=gain + 2 * half if tested else None,
                 seeds_compared=draw(st.sampled_from((1, 2, 3, 5))), detectable=half if tested else None,
+                corrected_detectable=1.5 * half if tested else None,
             )
         )  # fmt: skip
     return found
@@ -86,6 +87,13 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
         assert float_of(value) == max(float_of(points(g.gain)) for g in winners)
         assert row[1].startswith(f"{value} [")
         assert (row[3], p) == (interval, p_equals(next(g.holm_p for g in tested if g.variant == name)))
+        needed = next(g.corrected_detectable for g in tested if g.variant == name)
+        claimed = float_of(value) > 0 and largest.sign > 0
+        assert row[-1].endswith(f"({percent(needed)})")
+        overestimated = re.search(r"a gain of (\S+) is likely an overestimate: only a true gain of (\S+) points", part)
+        assert (overestimated is not None) == (claimed and needed > next(g.gain for g in tested if g.variant == name))
+        if overestimated is not None:
+            assert overestimated.groups() == (value, percent(needed))
         assert ("The largest loss is" in part) == any(
             g.sign < 0 and (g.sign, g.gain or 0.0) < (largest.sign, largest.gain or 0.0) for g in tested
         )
@@ -112,7 +120,7 @@ def test_the_advice_is_a_variant_whose_cell_shows_a_gain(gains: list[Gain]) -> N
     elif all(rows[gain.variant][1].sign < 0 for gain in tested):
         assert "train on the target task alone" in said
     else:
-        largest = max(gain.detectable for gain in tested if gain.sign == 0)
+        largest = max(gain.corrected_detectable for gain in tested if gain.sign == 0)
         assert f"below {percent(largest)} points could have been missed" in said
 
 

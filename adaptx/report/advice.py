@@ -62,7 +62,8 @@ def _use_none(compared: Sequence[Gain]) -> str:
     undecided = [gain for gain in compared if gain.sign == 0]
     if not undecided:
         return "train on the target task alone. Every intermediate task here made it worse."
-    unseen = max((gain.detectable for gain in undecided if gain.detectable is not None), default=None)
+    detectable = (gain.corrected_detectable for gain in undecided)
+    unseen = max((size for size in detectable if size is not None), default=None)
     limit = (
         f" A true gain below {percent(unseen)} points could have been missed: this design finds only larger ones in 4 "
         "of 5 cases."

@@ -23,7 +23,7 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
         Column("[95%, Holm]"),
         Column("p, Holm"),
         *([Column("seeds"), Column("sd over\nseeds")] if several else []),
-        Column("detectable\ngain"),
+        Column("detectable\ngain (Holm)"),
     )
     rows = tuple(
         (
@@ -33,12 +33,18 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
             TableCell(range_text(g.corrected_low, g.corrected_high)),
             TableCell(p_text(g.holm_p)),
             *([TableCell(str(g.seeds_compared)), TableCell(percent(g.seed_deviation))] if several else []),
-            TableCell(percent(g.detectable)),
+            TableCell(_detectable(g)),
         )
         for g in compared
     )
     where = f", {quantity}" if quantity != ZERO_SHOT else ""
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
+
+
+def _detectable(gain: Gain) -> str:
+    """Return `3.1 (3.8)`: the detectable gain before and after correction, or the first alone without a correction."""
+    corrected = f" ({percent(gain.corrected_detectable)})" if gain.corrected_detectable is not None else ""
+    return f"{percent(gain.detectable)}{corrected}"
 
 
 def _family(compared: Sequence[Gain]) -> str:
@@ -71,7 +77,7 @@ def _caption(compared: Sequence[Gain]) -> str:
         )
     parts.append(
         "Detectable gain: a true gain of this size, in points, would be found in 4 of 5 such experiments, "
-        "before correction."
+        "before correction and, in brackets, after it."
     )
     if compared and compared[0].quantity == SOURCE:
         # Variants may differ in source languages, because intermediate tasks are trained in different languages.
