@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from adaptx.report.answer import answer
 from adaptx.report.breakdown import FAMILY, breakdown_tables, class_gains
 from adaptx.report.comparisons import comparison_table
 from adaptx.report.frontier import frontier_table, priced
@@ -44,12 +43,11 @@ class ReportPart:
 class Analysis:
     """The analysis of one task. A part without results is empty, and `bool(part)` is False.
 
-    answer: sentences about gains and losses. comparisons: significance tests of the gains. gaps: generalisation gaps.
+    comparisons: significance tests of the gains. gaps: generalisation gaps.
     pairs: every variant against every other. classes: gains by class of languages. scaling: gain against model size
     and compute. worth: score against cost.
     """
 
-    answer: str
     comparisons: ReportPart
     gaps: ReportPart
     pairs: ReportPart
@@ -78,7 +76,6 @@ def analyse(
     redrawn = redraw(measurements, task)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
-        answer=answer(task, gains),
         comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
         gaps=ReportPart(tables=tuple(gap_tables(task, *gaps(task, gains, redrawn)))),
         pairs=_pairs(task, gains, redrawn, styles),

@@ -15,7 +15,7 @@ from adaptx.report import html, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.contrast import ContrastResult
-from adaptx.report.contrast_tables import contrast_answer, contrast_metrics, contrast_table
+from adaptx.report.contrast_tables import contrast_metrics, contrast_table
 from adaptx.report.contrasts import contrast_results
 from adaptx.report.forest import contrast_panel, gain_panel
 from adaptx.report.gain import Gain
@@ -198,6 +198,7 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         *(figure for section in sections for figure in section.figures),
         found.curves,
         found.selection,
+        found.rates,
     )
     report = Report(
         folder=out,
@@ -216,9 +217,9 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         gains=gains_frame(gains),
         tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
         page=(
-            *(f"**{sentence}**" for sentence in (() if plan.recipe.smoke else contrast_answer(found.contrasts))),
+            *found.summary.sentences,
             *of_suites,
-            *(part for section in sections for part in _page(section, gains)),
+            *(part for section in sections for part in _page(section, gains, len(sections) > MOST_ANSWERS)),
             *([found.tuning] if found.tuning is not None else []),
             *found.warnings,
         ),
@@ -348,7 +349,7 @@ def _section(
 
 def _without_conclusion(section: Section) -> Section:
     """Return a section of a smoke run: with its tables, and without an answer."""
-    return replace(section, answer=Answer(SMOKE), analysis=replace(section.analysis, answer=SMOKE))
+    return replace(section, answer=Answer(SMOKE))
 
 
 def _terminal_tables(section: Section, gains: Sequence[Gain]) -> list[Table]:
@@ -359,12 +360,16 @@ def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
     return [table for metric in section.task.metrics for table in score_tables(section.task, metric, gains)]
 
 
-def _page(section: Section, gains: Sequence[Gain]) -> list[Table | str]:
-    """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages."""
+def _page(section: Section, gains: Sequence[Gain], answered: bool) -> list[Table | str]:
+    """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages.
+
+    answered: whether the answer is here and not in the summary.
+    """
     analysis = section.analysis
     parts = (analysis.comparisons, analysis.pairs, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
     analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
-    return [f"**{analysis.answer}**", *_scores(section, gains), *analysed, section.cost, section.languages]
+    said = [section.answer.markdown] if answered else []
+    return [*said, *_scores(section, gains), *analysed, section.cost, section.languages]
 
 
 def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) -> dict[str, Any]:

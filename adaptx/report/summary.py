@@ -26,6 +26,10 @@ class Answer:
     lead: str
     details: str = ""
 
+    @property
+    def markdown(self) -> str:
+        return f"**{self.lead}**" + (f" {self.details}" if self.details else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class PageSummary:
@@ -41,6 +45,15 @@ class PageSummary:
     seeds: str = ""
     cost: str
     uncovered: tuple[str, ...]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The summary as paragraphs of Markdown."""
+        found = [each.markdown for each in self.answers]
+        found += [self.seeds] if self.seeds else []
+        found += [f"Cost: {self.cost}."] if self.cost else []
+        found += [f"No interval covers {'; '.join(self.uncovered)}."] if self.uncovered else []
+        return found + [f"Exploratory: {each.markdown}" for each in self.exploratory]
 
 
 def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -> Answer:
