@@ -1,1 +1,4 @@
-"""Turn a recipe into its plan: load it, find its distinct stages, identify and name them, and refuse some."""
+"""Turn a recipe into its plan: its distinct stages in order, each with a name and a fingerprint.
+
+A recipe that cannot run is refused with all reasons.
+"""

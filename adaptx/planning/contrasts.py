@@ -1,4 +1,4 @@
-"""The languages and seeds in which the terms of a contrast can be compared."""
+"""Choose the languages and seeds in which a contrast compares its terms."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,15 +11,15 @@ Languages = dict[str, tuple[str, ...]]
 
 
 def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
-    """Return the languages of each term, in the order of the terms.
+    """Return, for each term of a contrast, the languages of each task that its mean is over.
 
-    A term that names its languages keeps them. The other terms share the languages in which all of their models are
-    scored, and in which each of these scores is zero-shot. Languages are compared separately for each task.
+    A term that names its languages keeps them. For the other terms, they are the languages in which all models of these
+    terms have a zero-shot score.
     """
     shared: dict[str, list[set[str]]] = {}
     for term in contrast.terms:
         if term.languages is None:
-            for task, by_model in _by_model(term).items():
+            for task, by_model in _by_task_and_model(term).items():
                 shared.setdefault(task, []).extend(
                     {each.language for each in same if is_zero_shot(each)} for same in by_model.values()
                 )
@@ -28,9 +28,9 @@ def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
 
 
 def compared_seeds(evaluations: Sequence[Sequence[Evaluate]]) -> tuple[int, ...]:
-    """Return the seeds that occur in all of the given groups of evaluations, such as those of each term.
+    """Return the seeds that occur in every group of evaluations, where each group is one term.
 
-    Untrained checkpoints have no seed and are left out; one score of theirs is compared with every seed of the others.
+    Untrained checkpoints have no seed. Their one score is compared with the score of every seed.
     """
     found = [{seed for each in group if (seed := factors(each).seed) is not None} for group in evaluations]
     trained = [seeds for seeds in found if seeds]
@@ -47,7 +47,7 @@ def contrast_reasons(recipe: Recipe) -> Iterator[str]:
                     "scored and zero-shot; add evaluations, or name the languages: difference(..., languages=(...))"
                 )
                 break
-            missing = _missing(term, languages)
+            missing = _not_in_all_languages(term, languages)
             if missing is not None:
                 yield (
                     f"the contrast {contrast.name!r} averages over {', '.join(languages[missing.task.name])}, but one "
@@ -64,24 +64,22 @@ def contrast_reasons(recipe: Recipe) -> Iterator[str]:
 
 def _of_term(term: Term, common: dict[str, set[str]]) -> Languages:
     found: Languages = {}
-    for task, by_model in _by_model(term).items():
+    for task, by_model in _by_task_and_model(term).items():
         evaluated = dict.fromkeys(each.language for same in by_model.values() for each in same)
         chosen = common[task] if term.languages is None else set(term.languages)
         found[task] = tuple(language for language in evaluated if language in chosen)
     return found
 
 
-def _missing(term: Term, languages: Languages) -> Evaluate | None:
-    """Return an evaluation of the first model that is not scored in all languages of its task; None if all are."""
-    for task, by_model in _by_model(term).items():
+def _not_in_all_languages(term: Term, languages: Languages) -> Evaluate | None:
+    for task, by_model in _by_task_and_model(term).items():
         for same in by_model.values():
             if not set(languages[task]) <= {each.language for each in same}:
                 return same[0]
     return None
 
 
-def _by_model(term: Term) -> dict[str, dict[ModelSpec | ModuleStage, list[Evaluate]]]:
-    """Return the evaluations of a term by the name of the task and by the model."""
+def _by_task_and_model(term: Term) -> dict[str, dict[ModelSpec | ModuleStage, list[Evaluate]]]:
     found: dict[str, dict[ModelSpec | ModuleStage, list[Evaluate]]] = {}
     for each in term.evaluations:
         found.setdefault(each.task.name, {}).setdefault(each.model, []).append(each)

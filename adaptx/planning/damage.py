@@ -10,9 +10,9 @@ from adaptx.store.store import Store
 
 
 def check_stored(plan: Plan, store: Store, keep: bool = False) -> None:
-    """Compare the files of the plan's stored stages with their digests. Damaged stages then count as not stored.
+    """Compare the stored files of a plan with their digests. Damaged stages then count as not stored.
 
-    Weights are large, so they are compared only if a stage that still has to run uses them.
+    Weights are compared only if a stage that still has to run uses them, because they are large.
     """
     statuses = plan.statuses(store, keep)
     below: set[str] = set()
@@ -67,7 +67,7 @@ def _set_aside(node: Node, store: Store, note: Callable[[str], None]) -> None:
 
 
 def left_out_lines(store: Store, most: int = 5) -> list[str]:
-    """Return a line for each damaged stage that the store leaves out, with its name, the damage, and what to do.
+    """Return a message for each damaged stage of the store: its name, the damage, and what to do.
 
     most: maximum number of stages shown. If there are more, a last line says how many are not shown.
     """

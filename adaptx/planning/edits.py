@@ -1,4 +1,4 @@
-"""The edits that any recipe accepts: a limit on rows, and a precision. They change the identity of every stage."""
+"""The edits that any recipe accepts: a limit on the rows that are read, and a precision."""
 
 from dataclasses import replace
 
@@ -19,28 +19,25 @@ class Edits(Rewriter):
         self.limit, self.precision = limit, precision
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with every stage edited."""
         if self.limit is None and self.precision is None:
             return recipe
         return super().recipe(recipe)
 
     def evaluate(self, stage: Evaluate) -> Evaluate:
-        """Return the evaluation with its model edited, and with its own limit and precision."""
         precision = self.precision or stage.precision
         return replace(super().evaluate(stage), limit=_least(stage.limit, self.limit), precision=precision)
 
     def changed(self, train: Train) -> Train:
-        """Return the training with the limit and the precision."""
         config = replace(train.config, precision=self.precision or train.config.precision)
         return replace(train, config=config, limit=_least(train.limit, self.limit))
 
     def changed_rule(self, rule: MergeRule) -> MergeRule:
-        """Return the merge rule. If it searches for its weights, `limit` applies to the rows that the search reads."""
+        # A search for merge weights reads rows, so the limit applies to it too.
         search = rule.search
         return rule if search is None else Linear(replace(search, limit=_least(search.limit, self.limit)))
 
     def rate(self, tuned: Tuned) -> Tuned:
-        """Return the search for a learning rate, with its own trainings and evaluations edited."""
+        """Return the search for a learning rate, with its trainings and evaluations edited."""
         return Tuned(tuple(Trial(trial.value, tuple(map(self.evaluate, trial.evaluations))) for trial in tuned.trials))
 
 

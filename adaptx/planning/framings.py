@@ -34,32 +34,33 @@ def evaluation_framing(evaluate: Evaluate) -> Framing:
     """
     model = evaluate.model
     if (given := evaluate.framing) is not None:
-        taught = not isinstance(model, ModelSpec) and _was_taught_to_end(model)
+        taught = not isinstance(model, ModelSpec) and _was_trained_on_text_answers(model)
         return given.with_end(taught) if isinstance(given, Text) else given
     if not isinstance(model, ModelSpec) and (trained := task_used(evaluate)) is not None:
         return training_framing(answering_training(model), trained)
     return evaluate.checkpoint.embedding
 
 
-def _was_taught_to_end(stage: ModuleStage) -> bool:
-    """Return whether a stage, or any stage that it depends on, was trained to write answers with an end token."""
+def _was_trained_on_text_answers(stage: ModuleStage) -> bool:
+    # A training on text answers teaches the model to write an end token.
     trained = isinstance(stage, Train) and any(isinstance(training_framing(stage, t), Text) for t in stage.tasks)
-    return trained or any(_was_taught_to_end(earlier) for earlier in stage.inputs)
+    return trained or any(_was_trained_on_text_answers(earlier) for earlier in stage.inputs)
 
 
 def search_framing(merge: Merge, task: Task) -> Framing:
-    """Return the framing with which a search for merge weights reads its task. It is the framing with which the merge's
-    `answering_training` reads the task whose head the search uses. If the search uses no head, it is the framing with
-    which this training would read the search's task.
+    """Return the framing with which a search for merge weights reads its task.
+
+    If the search uses a head, this is the framing of the trained task to which the head belongs. Without a head, it is
+    the framing with which the merge's `answering_training` would read the task of the search.
     """
     return training_framing(answering_training(merge), head_of(merge, task) or task)
 
 
 def read_in(framing: Framing, languages: Iterable[str]) -> Framing:
-    """Return the framing without the prompts for other languages, because these would change the stage's identity."""
+    # Prompts for other languages would change the stage's identity.
     return framing.read_in(languages) if isinstance(framing, Text) else framing
 
 
 def has_head(train: Train, task: Task) -> bool:
-    """Return whether a training trains a head for `task`. Tasks answered by text or by embeddings need no head."""
+    """Return whether a training trains a head for `task`. Tasks answered by text or by embeddings need none."""
     return not task.format.embeds and not isinstance(training_framing(train, task), Text)

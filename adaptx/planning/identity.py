@@ -49,7 +49,8 @@ def _nominal(place: Location) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """A stage's canonical JSON and fingerprint, both made from digests of the rows and weights that the stage reads.
+    """A stage's canonical JSON and its fingerprint, both made from digests of the rows and weights that the stage
+    reads.
 
     nominal: a fingerprint made from names and revisions (`owner/model@main`) instead of digests. resolved: False if
     some digest is unknown (no network, nothing cached); `fingerprint` then equals `nominal`.
@@ -62,10 +63,10 @@ class Identity:
 
 
 class Identities:
-    """Identities of stages whose rows and weights come from one set of sources.
+    """The identities of stages, each computed once, with digests from one `Sources`.
 
     A stage's identity contains the fingerprints of its input stages, so a change in an early training changes every
-    stage that depends on it. Each identity is computed once.
+    stage that depends on it.
     """
 
     def __init__(self, sources: Sources) -> None:
@@ -94,7 +95,6 @@ class Identities:
         return self._known[stage]
 
     def place(self, item: Rows | ModelSpec) -> Location:
-        """Return the location of rows or of a checkpoint. Each is looked up once."""
         if item not in self._places:
             self._places[item] = self._sources.rows(item) if isinstance(item, Rows) else self._sources.model(item)
         return self._places[item]
@@ -115,30 +115,28 @@ class Identities:
         return {
             "kind": "train",
             "version": TRAIN_VERSION,
-            "model": {**self._weights(train.model, pick), "family": train.model.family.name},
-            "method": self._plain(train.method, "method"),
-            "config": self._plain(train.config, "config"),
-            "start": _start(train.start, [self._taken(source, inputs) for source in train.module_sources]),
-            "head": self._plain(train.head, "head"),
-            "tasks": [self._trained(train, task, pick) for task in train.tasks],
-            "sampling": self._plain(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
+            "model": {**self._checkpoint(train.model, pick), "family": train.model.family.name},
+            "method": self._json(train.method, "method"),
+            "config": self._json(train.config, "config"),
+            "start": _start(train.start, [self._start_module(source, inputs) for source in train.module_sources]),
+            "head": self._json(train.head, "head"),
+            "tasks": [self._task_for_training(train, task, pick) for task in train.tasks],
+            "sampling": self._json(train.task.sampling, "task.sampling") if isinstance(train.task, Mixture) else None,
             "shared_heads": isinstance(train.task, Mixture) and train.task.shared_heads,
         }
 
-    def _taken(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
-        """Return the fingerprint of a module that a training starts from; if it is published, its method and digest."""
+    def _start_module(self, source: ModuleSource, inputs: dict[ModuleStage, str]) -> Json:
         if not isinstance(source, Published):
             return inputs[source]
         if source not in self._digests:
             self._digests[source] = module_digest(source, self._sources)
-        return {"files": self._digests[source], "method": self._plain(source.method, "start.method")}
+        return {"files": self._digests[source], "method": self._json(source.method, "start.method")}
 
-    def _trained(self, train: Train, task: Task, pick: Pick) -> Json:
-        """Return the parts of a task that a training reads. It reads development rows only to select weights."""
+    def _task_for_training(self, train: Train, task: Task, pick: Pick) -> Json:
         selects = isinstance(train.config.selection, Best)
         return {
-            "format": self._plain(task.format, "task.format"),
-            "framing": self._plain(read_in(training_framing(train, task), _languages(task, selects)), "framing"),
+            "format": self._json(task.format, "task.format"),
+            "framing": self._json(read_in(training_framing(train, task), _languages_read(task, selects)), "framing"),
             "train": [self._rows(rows, train.limit, pick) for rows in task.train],
             "drawn_by": train.draw_seed if train.limit is not None else None,
             # Only a task with shuffled labels has this key, so all others keep their identity.
@@ -150,23 +148,22 @@ class Identities:
 
     def _merge(self, merge: Merge, pick: Pick, inputs: dict[ModuleStage, str]) -> Json:
         search = merge.rule.search
-        rule = merge.rule if search is None else {"type": "Linear", "weights": self._search(merge, search, pick)}
+        rule = merge.rule if search is None else {"type": "Linear", "weights": self._weights(merge, search, pick)}
         return {
             "kind": "merge",
             "version": MERGE_VERSION,
-            "model": {**self._weights(merge.model, pick), "family": merge.model.family.name},
+            "model": {**self._checkpoint(merge.model, pick), "family": merge.model.family.name},
             "inputs": [inputs[stage] for stage in merge.stages],
             "rule": canonical(rule, "rule"),
-            "head": self._plain(merge.head, "head"),
+            "head": self._json(merge.head, "head"),
         }
 
-    def _search(self, merge: Merge, search: WeightSearch, pick: Pick) -> Json:
-        """Return the settings of a search for merge weights, and the parts of its task that the search reads."""
+    def _weights(self, merge: Merge, search: WeightSearch, pick: Pick) -> Json:
         task = search.task
         return {
-            "by": self._plain(search.by, "rule.weights.by"),
-            "format": self._plain(task.format, "task.format"),
-            "framing": self._plain(
+            "by": self._json(search.by, "rule.weights.by"),
+            "format": self._json(task.format, "task.format"),
+            "framing": self._json(
                 read_in(search_framing(merge, task), [rows.language for rows in task.development]), "framing"
             ),
             "development": [self._rows(rows, search.limit, pick) for rows in task.development],
@@ -180,57 +177,50 @@ class Identities:
         return {
             "kind": "evaluate",
             "version": EVALUATE_VERSION,
-            "model": self._weights(model, pick) if isinstance(model, ModelSpec) else inputs[model],
+            "model": self._checkpoint(model, pick) if isinstance(model, ModelSpec) else inputs[model],
             "head": None
             if isinstance(model, ModelSpec) or head is None
-            else _head_place(answering_training(model), head),
-            "framing": self._plain(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
+            else _head_index(answering_training(model), head),
+            "framing": self._json(read_in(evaluation_framing(evaluate), [evaluate.language]), "framing"),
             "precision": evaluation_precision(evaluate),
-            "task": self._scored(evaluate.task, evaluate.language, evaluate.limit, pick),
+            "task": self._task_for_evaluation(evaluate.task, evaluate.language, evaluate.limit, pick),
         }
 
-    def _scored(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
-        """Return the parts of a task that an evaluation reads. Cached, because thousands of models share them."""
+    def _task_for_evaluation(self, task: Task, language: str, limit: int | None, pick: Pick) -> Json:
         key = task, language, limit, pick
         if key not in self._scored_sets:
             self._scored_sets[key] = {
-                "format": self._plain(task.format, "task.format"),
+                "format": self._json(task.format, "task.format"),
                 "rows": self._rows(task.rows_in(language), limit, pick),
                 "pool": [self._rows(rows, limit, pick) for rows in task.pool],
             }
         return self._scored_sets[key]
 
-    def _weights(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
-        """Return the digest of a checkpoint's weights, the number of its layers that are kept, and its quantisation."""
+    def _checkpoint(self, model: ModelSpec, pick: Pick) -> dict[str, Json]:
         return {
             "weights": pick(self.place(model)),
             "layers": model.layers,
             "quantised": None if model.quantised is None else model.quantised.value,
         }
 
-    def _plain(self, value: Any, path: str) -> Json:
-        """Return the canonical JSON of a spec. Cached, because thousands of stages share the same rows and settings."""
+    def _json(self, value: Any, path: str) -> Json:
         if value not in self._canonical:
             self._canonical[value] = canonical(value, path)
         return self._canonical[value]
 
     def _rows(self, rows: Rows, limit: int | None, pick: Pick) -> Json:
-        plain = self._plain(rows, "task.rows")
+        plain = self._json(rows, "task.rows")
         # A limit draws different rows if parallel sets must keep the same clusters (`adaptx.data.clusters`).
         drawn: Json = None if limit is None else {"most": limit, "alike": rows.parallel_group is not None}
         return {"source": pick(self.place(rows)), "limit": drawn, "read": plain}
 
 
-def _languages(task: Task, selects: bool) -> list[str]:
-    """Return the languages whose rows a training reads."""
+def _languages_read(task: Task, selects: bool) -> list[str]:
     return [rows.language for rows in (*task.train, *(task.development if selects else ()))]
 
 
 def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) -> str:
-    """Return the digest of an evaluation set's gold answers.
-
-    It covers the task's format, the rows and the pool, and the settings with which these are read.
-    """
+    """Return a digest of what an evaluation set's gold answers depend on: format, rows, pool and reading settings."""
 
     def read(each: Rows) -> Json:
         place = sources.rows(each)
@@ -242,7 +232,7 @@ def golds_digest(task: Task, rows: Rows, limit: int | None, sources: Sources) ->
 
 
 def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
-    """Return the rows and the checkpoint that a stage reads itself, without those that only its input stages read."""
+    """Return the checkpoint and the rows that a stage itself reads, without those that only its input stages read."""
     if isinstance(stage, Train):
         selects = isinstance(stage.config.selection, Best)
         further = (
@@ -257,15 +247,16 @@ def inputs_read(stage: Stage) -> tuple[Rows | ModelSpec, ...]:
 
 
 def modules_read(stage: Stage) -> tuple[Published, ...]:
-    """Return the published modules that a stage reads itself, without those that only its input stages read."""
+    """Return the published modules that a stage itself reads, without those that only its input stages read."""
     taken = stage.module_sources if isinstance(stage, Train) else ()
     return tuple(source for source in taken if isinstance(source, Published))
 
 
 def selection_pool(task: Task) -> tuple[Rows, ...]:
-    """Return the pool in which a task's development rows search; empty if they do not search in the pool.
+    """Return the pool of candidates for a task's development queries.
 
-    They do so only if they have a gold column. Without it they are pairs, and the candidates are their second texts.
+    It is empty if the development rows have no gold column: they are then pairs, and their second texts are the
+    candidates.
     """
     return task.pool if any(rows.column("gold") for rows in task.development) else ()
 
@@ -277,8 +268,7 @@ def evaluation_precision(evaluate: Evaluate) -> Precision:
     return "fp32" if isinstance(evaluate.model, ModelSpec) else answering_training(evaluate.model).config.precision
 
 
-def _head_place(model: Train, task: Task) -> int:
-    """Return the index of a task's head among a training's heads. Tasks that share a head have the same index."""
+def _head_index(model: Train, task: Task) -> int:
     return model.task.head_place(task) if isinstance(model.task, Mixture) else 0
 
 

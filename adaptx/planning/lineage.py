@@ -1,9 +1,4 @@
-"""Find the earlier modules that a training builds on, and the task whose head an evaluation uses.
-
-`lineage(train)` returns the modules that are frozen below the training's own module, the module that it continues, and
-the modules that it fuses. Planning uses it to refuse combinations; assembly uses it to build the model. No weights are
-read.
-"""
+"""Find the earlier modules that a training builds on, and the trained task whose head an evaluation uses."""
 
 import functools
 from dataclasses import dataclass
@@ -34,10 +29,10 @@ from adaptx.specs import (
 
 @dataclass(frozen=True)
 class Lineage:
-    """The modules that a training builds on. Each is a training, a merge, or a published module.
+    """The modules that a training or merge builds on.
 
-    frozen: modules that stay frozen below the training's own module, in order from the checkpoint upwards.
-    continued: the module that is trained further. fused: modules whose outputs are mixed.
+    frozen: modules that stay frozen below the training's own module, from the lowest to the highest. continued: the
+    module that is trained further. fused: modules whose outputs are mixed.
     """
 
     frozen: tuple[ModuleSource, ...] = ()
@@ -59,7 +54,7 @@ def lineage(stage: ModuleStage) -> Lineage:
         case Pretrained():
             return Lineage()
         case Sequential(earlier) | Merged(earlier):
-            below = _below(earlier)
+            below = _lineage_of_source(earlier)
             if train.method.continues(earlier.method) and not below.fused:
                 return Lineage(below.frozen, continued=earlier)
             # Full fine-tuning stores every weight of the backbone, with the modules below folded in.
@@ -70,13 +65,13 @@ def lineage(stage: ModuleStage) -> Lineage:
             return Lineage(_common_base(name, stages), fused=stages)
 
 
-def _below(source: ModuleSource) -> Lineage:
-    """Return a module's lineage. It is empty for published modules, because they were trained on a bare checkpoint."""
+def _lineage_of_source(source: ModuleSource) -> Lineage:
+    # Published modules were trained on a bare checkpoint.
     return Lineage() if isinstance(source, Published) else lineage(source)
 
 
 def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[ModuleSource, ...]:
-    bases = {_below(stage).frozen for stage in stages}
+    bases = {_lineage_of_source(stage).frozen for stage in stages}
     if len(bases) > 1:
         raise UserError(
             f"{name}: its modules were trained on top of different frozen modules, so they cannot share one backbone; "
@@ -86,10 +81,11 @@ def _common_base(name: str, stages: tuple[Train | Published, ...]) -> tuple[Modu
 
 
 def answering_training(model: ModuleStage) -> Train:
-    """Return the training whose framing and head a model uses: the training itself, or one of a merge's trainings.
+    """Return the training whose framing and head a model uses.
 
-    For a merge that keeps one training's head, it is that training; for one that averages heads, the first training.
-    For a merge without a head, it is the first dual encoder or, if there is none, the first training.
+    For a training, this is the training itself. For a merge that keeps one training's head, it is that training; for a
+    merge that averages heads, the first training. For a merge without a head, it is the first dual encoder or, if there
+    is none, the first training.
     """
     match model:
         case Merge(stages, head=KeptHeadOf(place)):
@@ -117,8 +113,8 @@ def serves(earlier: TaskFormat, later: TaskFormat) -> bool:
 def head_of(stage: ModuleStage, task: Task) -> Task | None:
     """Return the trained task whose head can answer `task`, or None.
 
-    If a trained task of the same name fits, it is preferred; otherwise only one head may fit. Tasks that share a head
-    count as one. A merge has the heads of its `answering_training`, or no heads.
+    If several heads fit, the one of the trained task with the same name is preferred. Tasks that share a head count as
+    one. A merge has the heads of its `answering_training`, or no heads.
 
     Raises:
         UserError: several heads fit, and no fitting task has the same name.
@@ -141,7 +137,8 @@ def head_of(stage: ModuleStage, task: Task) -> Task | None:
 def head_task(evaluate: Evaluate) -> Task | None:
     """Return the trained task whose head or prompt an evaluation uses.
 
-    None if the evaluation needs no head, measures a bare checkpoint, or has a prompt of its own.
+    None for a bare checkpoint, for an evaluation with a prompt of its own, and for tasks that are answered by
+    embeddings.
     """
     if evaluate.task.format.embeds or isinstance(evaluate.model, ModelSpec):
         return None
@@ -151,10 +148,11 @@ def head_task(evaluate: Evaluate) -> Task | None:
 
 
 def task_used(evaluate: Evaluate) -> Task | None:
-    """Return the trained task whose framing an evaluation uses.
+    """Return the trained task whose framing an evaluation uses; None for a bare checkpoint, or if no trained task
+    fits.
 
-    If the evaluated task is retrieval, this is the retrieval task that the model was trained on. For other formats it
-    is the result of `head_task`. None for a bare checkpoint, or if no such task was trained.
+    For retrieval, it is the retrieval task that the model was trained on. For other formats, it is
+    `head_task(evaluate)`.
     """
     model = evaluate.model
     if not isinstance(model, ModelSpec) and isinstance(evaluate.task.format, Retrieval):

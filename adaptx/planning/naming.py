@@ -29,7 +29,7 @@ TRAINING_STARTS = tuple(start.__name__ for start in get_args(Start))
 
 
 def start_name(stage: ModuleStage) -> str:
-    """Return the name of a training's start, or of a merge's rule.
+    """Return how a training starts or how a merge combines its modules, as one word for tables.
 
     Examples: `Sequential` for a training; `Ties` for a merge, and `Linear-LoraHub` for a merge that searches its
     weights; `Merged-Ties` for a training that continues a merge.
@@ -45,7 +45,10 @@ def start_name(stage: ModuleStage) -> str:
 
 
 def intermediate_name(train: Train) -> str:
-    """Return the names of the tasks trained earlier: `snli`, `squad>snli` (a chain) or `snli+sib200` (two modules)."""
+    """Return the names of the tasks that were trained before a training's own task.
+
+    Examples: `snli`; `squad>snli` for one after the other; `snli+sib200` for two stacked or fused modules.
+    """
     match train.start:
         case Pretrained():
             return UNTRAINED
@@ -71,7 +74,6 @@ def path_of_tasks(source: ModuleSource) -> str:
 
 
 def module_name(stage: ModuleStage) -> str:
-    """Return the name of a training or merge."""
     return merge_name(stage) if isinstance(stage, Merge) else train_name(stage)
 
 
@@ -98,7 +100,7 @@ def stage_name(stage: Stage) -> str:
 
 
 def fused_names(train: Train) -> tuple[str, ...]:
-    """Return the name of each module that a training mixes: `snli`, or `snli (1)` and `snli (2)` if two are `snli`."""
+    """Return a distinct name for each module that a training mixes: `snli (1)` and `snli (2)` if both are `snli`."""
     names = [path_of_tasks(source) for source in train.module_sources]
     again = {name for name in names if names.count(name) > 1}
     return tuple(
@@ -108,10 +110,11 @@ def fused_names(train: Train) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Factors:
-    """The factors by which evaluated models differ, such as the method, the start and the seed.
+    """The properties by which tables tell evaluated models apart, such as the method, the start and the seed.
 
-    `target` is the measured task if the model was last trained on it. Otherwise (for instance, if a model that was
-    trained on `nli` is evaluated on retrieval), `target` is `none`, and `intermediate` names all trained tasks.
+    If the model was last trained on the evaluated task, `target` is that task, and `intermediate` names the tasks
+    before it. Otherwise (a model trained on `nli` and evaluated on retrieval), `target` is `none`, and `intermediate`
+    names all trained tasks.
     """
 
     model: str
@@ -134,10 +137,10 @@ class Factors:
 
 
 def factors(stage: Stage) -> Factors:
-    """Return the factors of a training or merge, or of an evaluation's model with respect to the evaluated task."""
+    """Return the factors of a training or merge, or of the model that an evaluation scores."""
     model = stage.model if isinstance(stage, Evaluate) else stage
     if isinstance(model, Merge):
-        return _of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
+        return _factors_of_merge(model, stage.task if isinstance(stage, Evaluate) else None)
     if isinstance(model, ModelSpec):
         return Factors(
             model=model.name,
@@ -148,7 +151,7 @@ def factors(stage: Stage) -> Factors:
             seed=None,
         )
     if isinstance(stage, Evaluate) and isinstance(model.task, Mixture) and trained_on(model, stage.task):
-        return _in_mixture(model, model.task, stage.task)
+        return _factors_in_mixture(model, model.task, stage.task)
     on_target = not isinstance(stage, Evaluate) or trained_on(model, stage.task)
     return Factors(
         model=model.model.name,
@@ -160,12 +163,8 @@ def factors(stage: Stage) -> Factors:
     )
 
 
-def _of_merge(merge: Merge, measured: Task | None) -> Factors:
-    """Return the factors of a merge.
-
-    All merged tasks are intermediate tasks. The method is the merged modules' method or, if the modules have different
-    methods, the merge's own. The seed is that of the merge's `answering_training`.
-    """
+def _factors_of_merge(merge: Merge, measured: Task | None) -> Factors:
+    # All merged tasks count as intermediate tasks.
     methods = {stage.method for stage in merge.stages}
     on_target = measured is not None and trained_on(merge, measured)
     return Factors(
@@ -178,8 +177,8 @@ def _of_merge(merge: Merge, measured: Task | None) -> Factors:
     )
 
 
-def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
-    """Return the factors of a model whose target task is in a mixture. The mixture's other tasks are intermediate."""
+def _factors_in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
+    # The other tasks of the mixture count as intermediate tasks.
     others = "+".join(task.name for task in mixture.tasks if task.name != measured.name)
     below = intermediate_name(model)
     return Factors(
@@ -193,10 +192,10 @@ def _in_mixture(model: Train, mixture: Mixture, measured: Task) -> Factors:
 
 
 def trained_on(stage: ModuleStage, task: Task) -> bool:
-    """Return whether a training, or one of a merge's trainings, was trained on the measured task.
+    """Return whether a training, or one of a merge's trainings, was trained on a task.
 
-    Two tasks count as the same if their names are equal, whatever their rows (such as few-shot rows), or if both their
-    formats and their training rows are equal.
+    A trained task counts as the same task if it has the same name, even with other rows (few-shot rows, for instance),
+    or if it has the same format and the same training rows.
     """
     return any(
         trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
@@ -206,17 +205,17 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
 
 
 def training_path(stage: Stage) -> tuple[Train, ...]:
-    """Return every distinct training among the stage and the stages that it depends on, inputs first."""
+    """Return all distinct trainings that a stage needs, including the stage itself, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Train))
 
 
 def merges(stage: Stage) -> tuple[Merge, ...]:
-    """Return every distinct merge among the stage and the stages that it depends on, inputs first."""
+    """Return all distinct merges that a stage needs, including the stage itself, inputs first."""
     return tuple(each for each in module_path(stage) if isinstance(each, Merge))
 
 
 def module_path(stage: Stage) -> tuple[ModuleStage, ...]:
-    """Return every distinct training or merge among the stage and the stages that it depends on, inputs first."""
+    """Return all distinct trainings and merges that a stage needs, including the stage itself, inputs first."""
     found: dict[ModuleStage, None] = {}
 
     def visit(each: ModuleStage) -> None:

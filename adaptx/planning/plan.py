@@ -43,7 +43,7 @@ KIND: dict[type[Stage], str] = {Train: "train", Merge: "merge", Evaluate: "evalu
 
 @dataclass(frozen=True)
 class Node:
-    """One distinct stage of a plan."""
+    """One distinct stage of a plan. inputs: fingerprints of its input stages."""
 
     stage: Stage
     identity: Identity
@@ -69,7 +69,7 @@ class Node:
         return folder_name(self.name, self.fingerprint)
 
     def is_done(self, entry: Entry | None) -> bool:
-        """Return whether `entry` is complete: it holds an evaluation's scores, or a module with its weights."""
+        """Return whether `entry` holds the whole result of the stage: an evaluation's scores, or a module's weights."""
         return entry is not None and (self.kind == "evaluate" or entry.has_module)
 
 
@@ -78,9 +78,9 @@ class Plan:
     """The distinct stages of a recipe, as nodes. Every stage comes after its inputs.
 
     Attributes:
-        recipe: the recipe. Where a learning rate is searched for, it has the chosen number or, until the search is
-            stored, the middle of the grid.
-        nodes: the stages that can run now: those of the searches, and those that need no search or have its result.
+        recipe: the recipe, with a number in place of each search for a learning rate: the chosen one or, until the
+            search is stored, the middle of the grid.
+        nodes: the stages that can run now. Stages that wait for a search are in `later` instead.
         identities: the identities of all stages.
         ready: the recipe's evaluations that wait for no search, each once.
         tunings: the searches for learning rates, with their scores.
@@ -118,9 +118,9 @@ class Plan:
         return frozenset(key for node in self.nodes if node.kind != "evaluate" for key in node.inputs)
 
     def transient(self, node: Node) -> bool:
-        """Return whether a stage's weights are removed once its evaluations are stored.
+        """Return whether a run removes a stage's weights once its evaluations are stored.
 
-        That is so if the stage is fully fine-tuned, no training or merge builds on it, and it does not set `keep`.
+        This applies to fully fine-tuned stages that do not set `keep` and on which no training or merge builds.
         """
         stage = node.stage
         return (
@@ -131,17 +131,15 @@ class Plan:
         )
 
     def weights_that_go(self, store: Store) -> list[Node]:
-        """Return the stages whose weights, stored or still to be trained, are removed by a run without `keep`."""
+        """Return the stages whose weights a run without `keep` removes, whether it finds them stored or trains them."""
         transient = [node for node in self.nodes if self.transient(node)]
         statuses = self.statuses(store) if transient else {}
         there = (Status.TO_DO, Status.STORED, Status.UNCHECKED)
         return [node for node in transient if statuses[node.fingerprint] in there]
 
-    def _kept(self, node: Node, keep: bool) -> bool:
-        """Return whether a stage's weights must be kept, because `keep` or the stage's own `keep` is set.
-
-        Both affect only fully fine-tuned stages on which no training or merge builds.
-        """
+    def _must_keep_weights(self, node: Node, keep: bool) -> bool:
+        # `keep` affects only fully fine-tuned stages on which no training or merge builds. Other weights are needed
+        # only by further stages.
         stage = node.stage
         full = not isinstance(stage, Evaluate) and stage.method.whole and (keep or stage.keep)
         return full and node.fingerprint not in self.intermediate
@@ -149,9 +147,10 @@ class Plan:
     def statuses(self, store: Store, keep: bool = False) -> dict[str, Status]:
         """Return the status of each node, by fingerprint.
 
-        A training or merge is `TO_DO` in two cases only: its stored result is damaged, or its weights are missing
-        although they must be kept or are needed by another stage that is `TO_DO`. With `keep`, the weights of every
-        fully fine-tuned stage on which no training or merge builds must be kept.
+        A training or merge is `TO_DO` if its stored result is damaged, if its weights are missing and a `TO_DO` stage
+        needs them, or if they are missing and must be kept.
+
+        keep: whether to keep the weights of every fully fine-tuned stage on which no training or merge builds.
         """
         found = {node.fingerprint: stored_entry(node, store) for node in self.nodes}
         damaged = store.damaged()
@@ -164,7 +163,7 @@ class Plan:
             else:
                 present = node.is_done(entry)
                 lost = entry is None and (node.kind, key[:8]) in damaged
-                needed = key in wanted or self._kept(node, keep) or lost
+                needed = key in wanted or self._must_keep_weights(node, keep) or lost
             if present:
                 statuses[key] = Status.STORED if node.identity.resolved else Status.UNCHECKED
             elif needed:
@@ -175,7 +174,9 @@ class Plan:
         return statuses
 
     def why(self, node: Node, store: Store) -> list[str]:
-        """Return why a stage has to run: how it differs (`config.seed: 1 -> 2`) from a stored stage of its name."""
+        """Return why a stage has to run. If another stage of its name is stored, these are the differences between the
+        two, such as `config.seed: 1 -> 2`.
+        """
         namesakes = [
             entry.record
             for entry in store.entries().values()
@@ -199,35 +200,34 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, sources: Sources, store: Store | None = None) -> Plan:
-    """Return the plan of a recipe: its distinct stages in order.
+    """Return the plan of a recipe.
 
-    store: where the scores are read by which learning rates are chosen. Without a store, none is chosen.
+    store: has the scores of searches for learning rates. Without a store, no learning rate is chosen.
 
     Raises:
         UserError: a stage cannot run, rows or weights are missing, or a value (such as NaN) has no stable hash.
     """
     identities = Identities(sources)
     try:
-        choices, tunings = choose(recipe.evaluations, lambda each: _score(each, identities, store))
+        choices, tunings = choose(recipe.evaluations, lambda each: _stored_score(each, identities, store))
         choosing = Choices(choices)
         chosen = choosing.recipe(recipe) if tunings else recipe
         made = zip(chosen.evaluations, recipe.evaluations, strict=True)
         ready = tuple(dict.fromkeys(each for each, given in made if not tunings or choosing.all_made(given)))
         trials = [each for tuning in tunings for each in tuning.tuned.evaluations]
         waiting = [choosing.evaluate(each) for tuned in searches(recipe.evaluations) for each in tuned.evaluations]
-        ordered = _in_order([*trials, *ready])
-        every = _in_order([*ordered, *waiting, *chosen.evaluations])
+        ordered = _inputs_first([*trials, *ready])
+        every = _inputs_first([*ordered, *waiting, *chosen.evaluations])
     except TypeError as error:
         raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
-    _refuse(chosen, every, sources)
+    _raise_if_refused(chosen, every, sources)
     nodes = _nodes(ordered, identities)
     known = {node.fingerprint for node in nodes}
     later = tuple(node for node in _nodes(every, identities) if node.fingerprint not in known)
     return Plan(chosen, nodes, identities, ready, tunings, choices, later)
 
 
-def _in_order(stages: Iterable[Stage]) -> list[Stage]:
-    """Return the stages and their inputs, each once and after its own inputs."""
+def _inputs_first(stages: Iterable[Stage]) -> list[Stage]:
     ordered: dict[Stage, None] = {}
 
     def visit(stage: Stage) -> None:
@@ -242,12 +242,11 @@ def _in_order(stages: Iterable[Stage]) -> list[Stage]:
     return list(ordered)
 
 
-def _refuse(recipe: Recipe, ordered: list[Stage], sources: Sources) -> None:
-    """Raise a `UserError` that lists all reasons for which the recipe's stages cannot run, if there are any."""
+def _raise_if_refused(recipe: Recipe, ordered: list[Stage], sources: Sources) -> None:
     reasons = list(dict.fromkeys(reason for stage in ordered if (reason := refusal(stage)) is not None))
     elsewhere = dict.fromkeys(module for stage in ordered for module in modules_read(stage))
     reasons += [reason for module in elsewhere if (reason := module_refusal(module, sources)) is not None]
-    reasons += _checkpoint_reasons(ordered, sources)
+    reasons += _unreadable_checkpoint_reasons(ordered, sources)
     reasons += namesake_reasons(ordered)
     reasons += contrast_reasons(recipe)
     if reasons:
@@ -255,7 +254,7 @@ def _refuse(recipe: Recipe, ordered: list[Stage], sources: Sources) -> None:
 
 
 def _nodes(ordered: list[Stage], identities: Identities) -> tuple[Node, ...]:
-    """Return one node per fingerprint. Each model is followed by its evaluations, so a runner loads it only once."""
+    # Each model is followed by its evaluations, so a runner loads it only once.
     nodes: dict[str, Node] = {}
     for stage in ordered:
         nodes.setdefault(identities.of(stage).fingerprint, _node(stage, identities))
@@ -273,8 +272,7 @@ def _node(stage: Stage, identities: Identities) -> Node:
     return Node(stage, identities.of(stage), tuple(identities.of(earlier).fingerprint for earlier in stage.inputs))
 
 
-def _score(evaluate: Evaluate, identities: Identities, store: Store | None) -> float | None:
-    """Return the stored score of an evaluation by its task's first metric, or None. A damaged score is not stored."""
+def _stored_score(evaluate: Evaluate, identities: Identities, store: Store | None) -> float | None:
     entry = stored_entry(_node(evaluate, identities), store) if store is not None else None
     if entry is None or store is None:
         return None
@@ -285,11 +283,7 @@ def _score(evaluate: Evaluate, identities: Identities, store: Store | None) -> f
         return None
 
 
-def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
-    """Yield an error message for each checkpoint that cannot be read. Its files are checked without reading tensors.
-
-    Checkpoints whose files are not on this machine are skipped.
-    """
+def _unreadable_checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[str]:
     for model in dict.fromkeys(each.checkpoint if isinstance(each, Evaluate) else each.model for each in stages):
         folder = sources.model_folder(model)
         try:
@@ -300,7 +294,7 @@ def _checkpoint_reasons(stages: Iterable[Stage], sources: Sources) -> Iterator[s
 
 
 def stored_entry(node: Node, store: Store) -> Entry | None:
-    """Return the node's entry in the store, or None. It is looked up by nominal fingerprint if digests are unknown."""
+    """Return the node's entry in the store, or None. If digests are unknown, it is looked up by nominal fingerprint."""
     if node.identity.resolved:
         return store.find(node.fingerprint)
     return store.find_nominal(node.identity.nominal)
@@ -327,7 +321,6 @@ def _short(value: Json) -> str:
 
 
 def stage_record(node: Node) -> StageRecord:
-    """Return the record that the store keeps next to a node's result."""
     return StageRecord(
         name=node.name,
         kind=node.kind,

@@ -10,8 +10,8 @@ from adaptx.store.store import BUILDING, KINDS, SET_ASIDE, Store, listed
 
 
 def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
-    """Return the finished stages of the store that are in none of the plans, evaluations first."""
-    reached = _reached(plans)
+    """Return the store's finished stages that no plan contains, evaluations first."""
+    reached = _fingerprints_in(plans)
     found = [e for e in store.entries().values() if e.fingerprint not in reached and e.nominal not in reached]
     return sorted(found, key=lambda entry: (entry.kind, entry.folder.name))
 
@@ -19,10 +19,10 @@ def unreached(store: Store, plans: Iterable[Plan]) -> list[Entry]:
 def leftovers(store: Store, plans: Iterable[Plan], going: Sequence[Entry]) -> list[Path]:
     """Return the paths in the store that nothing needs any more.
 
-    These are the saved states of trainings that no plan contains; gold answers that no evaluation uses once the stages
-    `going` are removed; unfinished folders of killed processes; and damaged stages.
+    These are saved states of trainings that no plan contains; gold answers that only the stages `going` use; unfinished
+    folders of killed processes; and damaged stages.
     """
-    reached = {fingerprint[:16] for fingerprint in _reached(plans)}
+    reached = {fingerprint[:16] for fingerprint in _fingerprints_in(plans)}
     gone = {entry.fingerprint for entry in going}
     staying = [e for e in store.entries().values() if e.kind == "evaluate" and e.fingerprint not in gone]
     named = {name for entry in staying for name in entry.record.files}
@@ -45,6 +45,5 @@ def size_bytes(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
-def _reached(plans: Iterable[Plan]) -> set[str]:
-    """Return the fingerprints of all stages in the plans (nominal ones if digests of their inputs are unknown)."""
+def _fingerprints_in(plans: Iterable[Plan]) -> set[str]:
     return {node.fingerprint for plan in plans for node in plan.nodes}

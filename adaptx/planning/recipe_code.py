@@ -15,27 +15,27 @@ from adaptx.specs.near import near
 
 @contextlib.contextmanager
 def running(path: Path) -> Generator[None]:
-    """Let the block run a recipe's code. Imports also search the recipe's folder, and output goes to standard error.
+    """Run the block as code of a recipe: imports also search the recipe's folder, and output goes to standard error.
 
-    Afterwards `sys.path` and `sys.modules` are restored, so that another recipe's folder may have other modules of the
+    Afterwards `sys.path` and `sys.modules` are restored, so the next recipe's folder may have Python modules of the
     same names.
 
     Raises:
         UserError: the code fails or ends the process; the message names the file and the line.
     """
-    with _neighbours(path.absolute().parent), contextlib.redirect_stdout(sys.stderr):
+    with _importing_from(path.absolute().parent), contextlib.redirect_stdout(sys.stderr):
         try:
             yield
         except UserError as error:
-            raise type(error)(f"recipe {path}{_line(path, error)}: {error}") from error
+            raise type(error)(f"recipe {path}{_at_line(path, error)}: {error}") from error
         except SystemExit as error:
             raise UserError(
-                f"recipe {path}{_line(path, error)} ends the process by sys.exit({error.code!r}); remove that call, "
+                f"recipe {path}{_at_line(path, error)} ends the process by sys.exit({error.code!r}); remove that call, "
                 "and raise an error if there is nothing to plan"
             ) from error
         except ModuleNotFoundError as error:
             raise UserError(
-                f"recipe {path}{_line(path, error)} fails: {_named(error)}; {_missing(path, error)}"
+                f"recipe {path}{_at_line(path, error)} fails: {_named(error)}; {_missing(path, error)}"
             ) from error
         except ImportError as error:
             remedy = (
@@ -43,19 +43,19 @@ def running(path: Path) -> Generator[None]:
                 if "relative" in str(error)
                 else "correct that line"
             )
-            raise UserError(f"recipe {path}{_line(path, error)} fails: {_named(error)}; {remedy}") from error
+            raise UserError(f"recipe {path}{_at_line(path, error)} fails: {_named(error)}; {remedy}") from error
         except SyntaxError as error:
             where = f", line {error.lineno}" if error.lineno else ""
             raise UserError(f"recipe {path}{where} is not valid Python: {_named(error)}; correct that line") from error
         except Exception as error:
             raise UserError(
-                f"recipe {path}{_line(path, error)} fails: {_named(error)}; correct that line, or see the whole "
+                f"recipe {path}{_at_line(path, error)} fails: {_named(error)}; correct that line, or see the whole "
                 "traceback with `adaptx --debug ...`"
             ) from error
 
 
 def import_recipe(path: Path) -> types.ModuleType:
-    """Return the recipe file as a module. Call it inside `running`.
+    """Import a recipe file and return its Python module. Call it inside `running`.
 
     Raises:
         UserError: the file's name does not end in .py.
@@ -75,10 +75,11 @@ def import_recipe(path: Path) -> types.ModuleType:
 
 
 @contextlib.contextmanager
-def _neighbours(folder: Path) -> Generator[None]:
-    """Make a folder's modules importable in the block, as they are for a script in that folder."""
-    names = _modules_in(folder)
-    elsewhere = {name for name in names if name in sys.modules and _is_loose(sys.modules[name], folder)}
+def _importing_from(folder: Path) -> Generator[None]:
+    names = _importable_names(folder)
+    elsewhere = {
+        name for name in names if name in sys.modules and _is_from_other_loose_folder(sys.modules[name], folder)
+    }
     aside = {name: module for name, module in sys.modules.items() if name.partition(".")[0] in elsewhere}
     for name in aside:
         del sys.modules[name]
@@ -100,8 +101,7 @@ def _neighbours(folder: Path) -> Generator[None]:
         sys.modules.update(aside)
 
 
-def _modules_in(folder: Path) -> set[str]:
-    """Return the import names of a folder's modules and packages, except names that the standard library has."""
+def _importable_names(folder: Path) -> set[str]:
     try:
         entries = list(folder.iterdir())
     except OSError:
@@ -110,8 +110,7 @@ def _modules_in(folder: Path) -> set[str]:
     return {name for name in found if name.isidentifier()} - sys.stdlib_module_names
 
 
-def _is_loose(module: types.ModuleType, folder: Path) -> bool:
-    """Return whether a loaded module lies in another folder and belongs to no installed package."""
+def _is_from_other_loose_folder(module: types.ModuleType, folder: Path) -> bool:
     file = getattr(module, "__file__", None)
     if file is None or module.__name__ == "adaptx" or _lies_in(module, folder):
         return False
@@ -119,7 +118,6 @@ def _is_loose(module: types.ModuleType, folder: Path) -> bool:
 
 
 def _lies_in(module: types.ModuleType, folder: Path) -> bool:
-    """Return whether a loaded module is a file or package of that folder."""
     file = getattr(module, "__file__", None)
     if file is None:
         return any(folder == Path(place).absolute().parent for place in getattr(module, "__path__", ()))
@@ -129,7 +127,7 @@ def _lies_in(module: types.ModuleType, folder: Path) -> bool:
 
 def _missing(path: Path, error: ModuleNotFoundError) -> str:
     name = (error.name or "").partition(".")[0]
-    beside = _modules_in(path.absolute().parent) - {path.stem}
+    beside = _importable_names(path.absolute().parent) - {path.stem}
     return f"near, in the recipe's folder: {near(name, beside)}. Put {name}.py there, or install it with pip"
 
 
@@ -137,7 +135,6 @@ def _named(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _line(path: Path, error: BaseException) -> str:
-    """Return `, line N` for the innermost line of the recipe that led to the error, or an empty string."""
+def _at_line(path: Path, error: BaseException) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path.absolute()]
     return f", line {frames[-1].lineno}" if frames else ""

@@ -34,17 +34,16 @@ def load_recipe(
         raise UserError(f"recipe {file}: {what}; near: {near(str(path), there)}")
     with running(path):
         build = getattr(import_recipe(path), "build", None)
-        if (reason := _no_build(build)) is not None:
+        if (reason := _build_fault(build)) is not None:
             raise UserError(f"{reason}; add a function `def build() -> Recipe:` that returns the recipe")
         assert build is not None
         recipe = build(**arguments(build, options or {}))
         if not isinstance(recipe, Recipe):
-            raise UserError(f"build() {_no_recipe(recipe)}")
+            raise UserError(f"build() {_what_was_returned(recipe)}")
     return Edits(limit, precision).recipe(recipe)
 
 
-def _no_build(build: object) -> str | None:
-    """Return why the file has no function `build` to call, or None."""
+def _build_fault(build: object) -> str | None:
     if build is None:
         return "the file has no build()"
     if isinstance(build, type) or not callable(build):
@@ -52,8 +51,7 @@ def _no_build(build: object) -> str | None:
     return None
 
 
-def _no_recipe(returned: object) -> str:
-    """Return the end of an error message: what `build()` returned instead of a recipe, and what to write."""
+def _what_was_returned(returned: object) -> str:
     if inspect.iscoroutine(returned):
         returned.close()
         return "is async, so it returned no recipe; write `def build()` without async"

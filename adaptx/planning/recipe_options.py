@@ -50,7 +50,7 @@ def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
             values[key] = text
             continue
         try:
-            values[key] = _convert(text, hints[key] if key in hints else _hint_of(taken[key]))
+            values[key] = _as_type(text, hints[key] if key in hints else _type_without_annotation(taken[key]))
         except UserError as error:
             raise UserError(f"option {key}={text!r}: {error}") from error
     missing = [name for name, each in taken.items() if each.default is each.empty and name not in values]
@@ -60,12 +60,8 @@ def arguments(build: Callable[..., Any], options: Mapping[str, Any]) -> dict[str
     return values
 
 
-def _hint_of(parameter: inspect.Parameter) -> Any:
-    """Return the type of a parameter without an annotation: the type of its default or else its type in `OPTIONS`.
-
-    Raises:
-        UserError: neither gives a type. Guessing `str` would pass the string "3" where the recipe expects a number.
-    """
+def _type_without_annotation(parameter: inspect.Parameter) -> Any:
+    # Without a default or a name in `OPTIONS`, guessing `str` would pass "3" where the recipe expects a number.
     default = parameter.default
     found = _type_of(default)
     if found is None and isinstance(default, tuple) and default:
@@ -87,8 +83,8 @@ def _type_of(value: Any) -> Any:
     )
 
 
-def _convert(text: str, hint: Any) -> Any:
-    """Return an option's value, converted from a string to a type.
+def _as_type(text: str, hint: Any) -> Any:
+    """Return an option's string as a value of its parameter's type.
 
     The type may be bool, int, float, str, Path, a Literal, an enum, a type whose values the catalog names (`_NAMED`), a
     tuple or list of these (written with commas), or a union of these.
@@ -107,7 +103,7 @@ def _convert(text: str, hint: Any) -> Any:
         parts = [part.strip() for part in text.removesuffix(",").split(",")] if text.strip() else []
         if origin is tuple and given[-1] is not ...:
             return _of_given_length(parts, given)
-        return origin(_convert(part, given[0]) for part in parts)
+        return origin(_as_type(part, given[0]) for part in parts)
     if origin in (typing.Union, types.UnionType):
         return _first_that_reads(text, given)
     if hint in _READ:
@@ -119,7 +115,7 @@ def _convert(text: str, hint: Any) -> Any:
 def _of_given_length(parts: list[str], hints: tuple[Any, ...]) -> tuple[Any, ...]:
     if len(parts) != len(hints):
         raise UserError(f"it has {len(parts)} values instead of {len(hints)}; separate the values by commas")
-    return tuple(_convert(part, hint) for part, hint in zip(parts, hints, strict=True))
+    return tuple(_as_type(part, hint) for part, hint in zip(parts, hints, strict=True))
 
 
 def _one_of(options: dict[str, Any], text: str) -> Any:
@@ -135,7 +131,7 @@ def _first_that_reads(text: str, hints: tuple[Any, ...]) -> Any:
     told: list[str] = []
     for hint in kinds:
         try:
-            return _convert(text, hint)
+            return _as_type(text, hint)
         except UserError as error:
             told.append(str(error))
     raise UserError("; ".join(dict.fromkeys(told)))

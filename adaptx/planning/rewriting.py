@@ -1,4 +1,4 @@
-"""Write a recipe's stages again with other settings. Every stage is visited once, after the stages that it needs."""
+"""Copy a recipe's stages with other settings."""
 
 from dataclasses import replace
 
@@ -24,26 +24,25 @@ from adaptx.specs.merge_rule import MergeRule
 
 
 class Rewriter:
-    """A copy of a recipe's stages. Its subclasses say what the copy changes: here, nothing is changed."""
+    """A copier of a recipe's stages. This class changes nothing; its subclasses override what the copy changes."""
 
     def __init__(self) -> None:
         self._known: dict[Train, Train] = {}
         self._rates: dict[Tuned, float | Tuned] = {}
 
     def changed(self, train: Train) -> Train:
-        """Return the training with other settings. Its start and its learning rates are already written again."""
+        """Return a training with other settings. Its start and its learning rates are already copied."""
         return train
 
     def changed_rule(self, rule: MergeRule) -> MergeRule:
-        """Return a merge rule with other settings."""
         return rule
 
     def rate(self, tuned: Tuned) -> float | Tuned:
-        """Return what stands in place of a searched learning rate."""
+        """Return what the copy has in place of a search for a learning rate."""
         return tuned
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return the recipe with every evaluation written again, also in its contrasts."""
+        """Return a copy of the recipe, with its contrasts."""
         again = {each: self.evaluate(each) for each in dict.fromkeys(recipe.evaluations)}
         contrasts = tuple(
             Contrast(
@@ -59,11 +58,9 @@ class Rewriter:
         return replace(recipe, evaluations=evaluations, contrasts=contrasts)
 
     def evaluate(self, stage: Evaluate) -> Evaluate:
-        """Return an evaluation of the model that is written again."""
         return stage if isinstance(stage.model, ModelSpec) else replace(stage, model=self.module(stage.model))
 
     def module(self, stage: ModuleStage) -> ModuleStage:
-        """Return a training or merge, written again."""
         return self._merge(stage) if isinstance(stage, Merge) else self._train(stage)
 
     def _train(self, stage: Train) -> Train:

@@ -1,7 +1,6 @@
-"""Scores of stored evaluations, computed again from their predictions and gold answers.
+"""Compute the scores of stored evaluations again, from their predictions and gold answers.
 
-Reports, MLflow and model cards all take their numbers from here. A corrected metric therefore reaches all of them, even
-for stages that were evaluated before the correction.
+Reports, MLflow and model cards use these scores. A corrected metric therefore applies to older evaluations too.
 """
 
 import functools
@@ -25,7 +24,6 @@ class StoredScores:
         self._golds: dict[Path, Golds] = {}
 
     def golds(self, entry: Entry) -> Golds:
-        """Return the gold answers that an evaluation was scored against."""
         file = entry.golds_file
         assert file is not None, f"{entry.folder} was stored without golds"
         if file not in self._golds:
@@ -33,7 +31,8 @@ class StoredScores:
         return self._golds[file]
 
     def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return, by metric name, the numbers that the metric gives each example, such as 1 for a right answer.
+        """Return, for each metric name, the numbers that each example gets from the metric, such as 1 for a right
+        answer.
 
         Raises:
             UserError: the gold answers do not fit the predictions.
@@ -61,12 +60,12 @@ class StoredScores:
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return the value of each metric, by its name. It is computed from the sums of `statistics` over examples."""
+    """Return the value of each metric, by name. statistics: the metric's numbers for each example, by metric name."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 
 def metrics_digest() -> str:
-    """Return a digest of the code that computes metrics. If it changes, stored predictions may get other scores."""
+    """Return a digest of the code that computes metrics. If it changes, scores may change too."""
     functions = (function for metric in METRICS.values() for function in (metric.statistics, metric.value))
     own = Path(inspect.getfile(metrics)).parent.rglob("*.py")
     return _digest(tuple(sorted({*own, *(Path(inspect.getfile(inspect.unwrap(each))) for each in functions)})))

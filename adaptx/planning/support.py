@@ -46,7 +46,7 @@ from adaptx.specs.tag_schemes import scheme_fault
 
 
 def refusal(stage: Stage) -> str | None:
-    """Return why a stage cannot run, or None if it can. Only the stage itself is checked, not its inputs."""
+    """Return why a stage cannot run, or None if it can. Its input stages are not checked."""
     match stage:
         case Train():
             return _train_refusal(stage)
@@ -57,7 +57,6 @@ def refusal(stage: Stage) -> str | None:
 
 
 def _search_refusal(merge: Merge) -> str | None:
-    """Return why a search for merge weights cannot score merged models on the search's task, or None."""
     search = merge.rule.search
     if search is None:
         return None
@@ -121,7 +120,6 @@ def _train_refusal(train: Train) -> str | None:
 
 
 def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
-    """Return why neighbouring windows of a passage would overlap completely, or None."""
     stride = task.format.stride if isinstance(task.format, QuestionAnswering) else None
     if stride is None or isinstance(framing, Text) or stride < train.config.max_length:
         return None
@@ -133,7 +131,6 @@ def _windows_refusal(train: Train, task: Task, framing: Framing) -> str | None:
 
 
 def _selection_refusal(train: Train) -> str | None:
-    """Return why `Best` cannot select weights, or None. At least one of the training's tasks needs development rows."""
     if not isinstance(train.config.selection, Best):
         return None
     bare = [task.name for task in train.tasks if not task.development]
@@ -165,7 +162,7 @@ def _head_refusal(train: Train, name: str) -> str | None:
 
 
 def head_unfit(stage: ModuleStage, task: Task) -> str | None:
-    """Return why no head of `stage` can answer `task`, or None. The order of the labels does not matter.
+    """Return why no head of `stage` can answer `task`, or None if one can.
 
     The reason is a predicate, such as `cannot answer ...`. The caller puts its subject, the head, in front of it.
     """
@@ -194,7 +191,7 @@ def head_unfit(stage: ModuleStage, task: Task) -> str | None:
 def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     task = evaluate.task
     name = f"evaluation of {task.name} in {evaluate.language}"
-    if task.format.embeds or _asked_as_text(evaluate):
+    if task.format.embeds or _is_answered_as_text(evaluate):
         if task.format.ranks_pool and not task.pool:
             return f"{name}: retrieval ranks a pool of candidates, and the task has none; add Task(pool=...)"
         reason, framing = _model_refusal(evaluate.checkpoint), evaluation_framing(evaluate)
@@ -215,11 +212,8 @@ def _evaluate_refusal(evaluate: Evaluate) -> str | None:
     return f"{name}: {reason}" if reason else None
 
 
-def _asked_as_text(evaluate: Evaluate) -> bool:
-    """Return whether an evaluation asks for answers as text: by its own prompt, or by that of its model's training.
-
-    Returns False if several tasks of a mixture fit the evaluated task: `head_unfit` then reports the ambiguity.
-    """
+def _is_answered_as_text(evaluate: Evaluate) -> bool:
+    # If several tasks of a mixture fit, there is no framing, and `head_unfit` reports the ambiguity.
     try:
         return isinstance(evaluation_framing(evaluate), Text)
     except UserError:
@@ -235,7 +229,6 @@ def _model_refusal(model: ModelSpec) -> str | None:
 
 
 def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Sequence[Rows]) -> str | None:
-    """Return why a model cannot do a task with this framing, or cannot read the task's rows `sets`, or None."""
     if isinstance(framing, Text):
         return text_refusal(model, task, framing, sets)
     if model.family in task.format.hidden_refused:
@@ -246,7 +239,6 @@ def _reading_refusal(model: ModelSpec, task: Task, framing: Framing, sets: Seque
 
 
 def _metric_refusal(task: Task, language: str | None = None) -> str | None:
-    """Return why one of a task's metrics is unknown or cannot score the format or the language, or None."""
     fitting = task.format.metrics
     for name in task.metrics:
         if name not in METRICS:

@@ -16,7 +16,7 @@ from adaptx.specs import (
 
 
 def merge_refusal(merge: Merge) -> str | None:
-    """Return why a merge cannot run, or None. Its trainings are checked separately."""
+    """Return why a merge cannot run, or None if it can. Its trainings are not checked."""
     name = f"Merge by {type(merge.rule).__name__}"
     reason = _modules_refusal(merge) or _head_refusal(merge)
     search = merge.rule.search
@@ -46,7 +46,6 @@ def _modules_refusal(merge: Merge) -> str | None:
 
 
 def _head_refusal(merge: Merge) -> str | None:
-    """Return why the merged module cannot have the requested heads, or None."""
     match merge.head:
         case NoHead():
             return None
@@ -64,7 +63,7 @@ def _averaging_refusal(merge: Merge) -> str | None:
     for stage in merge.stages:
         if any(task.format.embeds for task in stage.tasks):
             return f"AveragedHeads(): {stage.task.name} was trained without a head; use NoHead() or KeptHeadOf(place)"
-        if not _share_heads(first, stage):
+        if not _have_same_head_formats(first, stage):
             return (
                 f"AveragedHeads(): the heads of {first.task.name} and {stage.task.name} have different label sets or "
                 "formats; use KeptHeadOf(place)"
@@ -82,8 +81,7 @@ def _averaging_refusal(merge: Merge) -> str | None:
     return None
 
 
-def _share_heads(one: Train, other: Train) -> bool:
-    """Return whether two trainings have heads for the same formats in the same order."""
+def _have_same_head_formats(one: Train, other: Train) -> bool:
     pairs = zip(one.tasks, other.tasks, strict=False)
     return len(one.tasks) == len(other.tasks) and all(serves(ours.format, theirs.format) for ours, theirs in pairs)
 

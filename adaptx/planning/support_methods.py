@@ -21,20 +21,20 @@ def method_refusal(method: Method, shape: Shape | None) -> str | None:
 
 
 def start_refusal(method: Method, start: type) -> str | None:
-    """Return why a method does not allow a start of that class, such as `Stack` or `Fuse`, or None."""
+    """Return why a training with this method cannot have a start of this class (`Stack` or `Fuse`); None if it can."""
     return {Stack: method.stack_refusal, Fuse: method.fuse_refusal}.get(start)
 
 
 def frozen_refusal(frozen: Method, method: Method) -> str | None:
-    """Return why `method` cannot train on top of a frozen module of the method `frozen`, or None.
+    """Return why `method` cannot train on top of a frozen module of the method `frozen`; None if it can.
 
-    A method that trains the whole backbone first adds the module into its weights. Some modules do not allow that.
+    Full fine-tuning first adds the frozen module to the weights of the backbone. Some modules do not allow that.
     """
     return frozen.fold_refusal if method.whole else None
 
 
 def below_refusal(train: Train, below: Lineage) -> str | None:
-    """Return which frozen module below a training rules out the training's method, and why; None if none does."""
+    """Return why a training's method cannot train on top of the frozen modules in `below`; None if it can."""
     for frozen in below.frozen:
         if (reason := frozen_refusal(frozen.method, train.method)) is not None:
             return f"after {type(frozen.method).__name__} on {path_of_tasks(frozen)}: {reason}"

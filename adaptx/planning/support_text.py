@@ -39,7 +39,7 @@ def text_refusal(model: ModelSpec, task: Task, text: Text, sets: Sequence[Rows])
 def _prompt_refusal(prompt: Prompt, task_format: TaskFormat, asked: AsText, behind: bool) -> str | None:
     """Return why a prompt does not fit a format, or None.
 
-    behind: whether the model continues the prompt with the answer in the same sequence, as a decoder does.
+    behind: whether the answer directly follows the prompt, as in a decoder.
     """
     known = asked.roles
     unknown = [role for role in prompt.roles if role not in known]

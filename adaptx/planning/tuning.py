@@ -17,8 +17,8 @@ ScoreOf = Callable[[Evaluate], float | None]
 class Tuning:
     """One search for a learning rate in a plan.
 
-    tuned: the search, in which learning rates that its own trainings need are chosen. scores: for each trial, the score
-    of each of its evaluations; None if it is not stored.
+    tuned: the search. If its own trainings need other searches, it has the values that these chose. scores: for each
+    trial, the score of each of its evaluations; None if it is not stored.
     """
 
     tuned: Tuned
@@ -34,25 +34,25 @@ class Tuning:
 
     @cached_property
     def means(self) -> tuple[float | None, ...]:
-        """The mean development score of each value; None if one of its scores is not stored."""
+        """The mean development score of each learning rate; None if one of its scores is not stored."""
         known = [[score for score in scores if score is not None] for scores in self.scores]
         whole = zip(known, self.scores, strict=True)
         return tuple(mean(found) if len(found) == len(scores) else None for found, scores in whole)
 
     @property
     def chosen(self) -> float | None:
-        """The value with the highest mean, the first of several equal ones; None if a mean is not known yet."""
+        """The learning rate with the highest mean, or the first of several such; None until all means are known."""
         means = [score for score in self.means if score is not None]
         return self.tuned.grid[means.index(max(means))] if len(means) == len(self.means) else None
 
     @property
     def is_at_edge(self) -> bool:
-        """Return whether the chosen value is the smallest or the largest of the grid, so a wider one may be better."""
+        """Return whether the smallest or largest value of the grid was chosen, so that a wider grid may be better."""
         return self.chosen in (min(self.tuned.grid), max(self.tuned.grid))
 
 
 class Choices(Rewriter):
-    """Stages in which chosen numbers stand in place of searches. A search without a choice gets its middle value."""
+    """A copier of stages that puts a number in place of each search: the chosen one, or else the middle of the grid."""
 
     def __init__(self, chosen: Mapping[Tuned, float]) -> None:
         super().__init__()
@@ -62,12 +62,12 @@ class Choices(Rewriter):
         return self._chosen.get(tuned, sorted(tuned.grid)[len(tuned.grid) // 2])
 
     def all_made(self, stage: Evaluate | ModuleStage) -> bool:
-        """Return whether every learning rate that a stage and its inputs need is a number or chosen."""
+        """Return whether all searches that a stage and its inputs need have chosen a value."""
         return all(tuned in self._chosen for tuned in searches([stage]))
 
 
 def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
-    """Return the searches that stages need. A search comes after those that its own trainings need."""
+    """Return the searches for learning rates that stages need. Searches that another search needs come before it."""
     found: dict[Tuned, None] = {}
     seen: set[ModuleStage] = set()
 
@@ -88,9 +88,9 @@ def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
 
 
 def choose(stages: Iterable[Evaluate], score_of: ScoreOf) -> tuple[dict[Tuned, float], tuple[Tuning, ...]]:
-    """Return the value that each search chose, by its search, and all searches whose trainings can run.
+    """Return the value that each finished search chose, and all searches whose trainings can run.
 
-    A search whose trainings need a value that another search has not chosen yet is in neither of them.
+    score_of: returns a stored score, or None. A search that needs an unfinished search is in neither result.
     """
     chosen: dict[Tuned, float] = {}
     found: list[Tuning] = []

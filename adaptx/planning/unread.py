@@ -23,14 +23,12 @@ def unread(plan: Plan) -> list[str]:
         own = [rows for rows in (*task.train, *task.development, *task.evaluation) if rows.hub_id not in known]
         if own:
             lines += [f"not read: {line}" for line in _lines(task, read, trainings)]
-    return list(dict.fromkeys([*lines, *_without_evaluations(plan.recipe)]))
+    return list(dict.fromkeys([*lines, *_unused_suites_and_scores(plan.recipe)]))
 
 
-def _without_evaluations(recipe: Recipe) -> Iterator[str]:
-    """Yield a line for each suite and published score that has no matching evaluation.
-
-    The catalog's published scores are skipped: they are whole tables, and a recipe may need only some of their rows.
-    """
+def _unused_suites_and_scores(recipe: Recipe) -> Iterator[str]:
+    # The catalog's published scores are skipped: they are whole tables, and a recipe may need only some of their
+    # rows.
     evaluated = {evaluate.task for evaluate in recipe.evaluations}
     names = {task.name for task in evaluated}
     rows = {evaluate.task.rows_in(evaluate.language) for evaluate in recipe.evaluations}

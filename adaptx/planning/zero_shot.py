@@ -1,4 +1,4 @@
-"""Find zero-shot scores: those in languages in which the model was trained on no task like the evaluated one."""
+"""Find zero-shot scores: those in a language in which the model was trained on no task like the evaluated one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -9,11 +9,11 @@ from adaptx.specs import Evaluate
 
 
 def source_languages(evaluate: Evaluate) -> frozenset[str]:
-    """Return the languages in which scores of the evaluation's model on the evaluated task are not zero-shot.
+    """Return the languages in which the evaluated model has no zero-shot score on the evaluated task.
 
-    These are the languages of that task's training rows, whether or not the model was trained on them, and of the
-    training rows of every similar task that the model was trained on, such as few-shot or intermediate tasks. Languages
-    of development rows on which a search for merge weights scored merges are included too.
+    These are the languages of three kinds of rows: the task's own training rows, even if the model was not trained on
+    them; the training rows of every similar task that the model was trained on; and the development rows of similar
+    tasks on which merge weights were searched.
     """
     trained = (
         task for train in training_path(evaluate) for task in train.tasks if alike(task.format, evaluate.task.format)
@@ -34,14 +34,14 @@ def source_languages(evaluate: Evaluate) -> frozenset[str]:
 
 
 def is_zero_shot(evaluate: Evaluate) -> bool:
-    """Return whether the score is zero-shot: its language is not among the evaluation's `source_languages`."""
+    """Return whether the evaluation's language is not among its `source_languages`."""
     return evaluate.language not in source_languages(evaluate)
 
 
 def zero_shot_weights(evaluations: Iterable[Evaluate]) -> dict[str, float]:
-    """Return the weight of each zero-shot language in the average of a model's zero-shot scores on one task.
+    """Return the weight of each language in the average of a model's zero-shot scores on one task.
 
-    All languages have the same weight, however many rows they have. Empty if no language is zero-shot.
+    All weights are equal, however many rows a language has. Empty if no score is zero-shot.
     """
     return equal_weights([each.language for each in evaluations if is_zero_shot(each)])
 
