@@ -400,3 +400,13 @@ def test_the_score_that_chose_a_step_is_shown(model, sources, store, tmp_path) -
     put_values(store, plan.fingerprint_of(chosen), selected_on=on, development=scored)
     page = write_report(plan, store, tmp_path / "out").html.read_text()
     assert "step 90, best on the development set of nli (en), accuracy 43.2%" in page
+
+
+def test_a_setting_that_one_variant_does_not_have_is_named_in_words(model, sources, store) -> None:
+    whole = train(model, TARGET, LORA)
+    plan = planned(sources, everywhere(whole, TARGET), everywhere(dataclasses.replace(whole, limit=300), TARGET))
+    fill(plan, store, sources)
+    assert list(dict.fromkeys(tidy(plan, store)["variant"])) == [
+        "lora-r4 · baseline · no limit",
+        "lora-r4 · baseline · limit 300",
+    ]

@@ -147,4 +147,6 @@ def _spoken(place: str, value: Any) -> str:
         return str(value).rstrip("/").rsplit("/", 1)[-1]
     if name == "type":
         return f"{below}{value}"
+    if value is None:
+        return f"{below}no {name}"
     return f"{below}{name} {f'{value:g}' if isinstance(value, float) else value}"
