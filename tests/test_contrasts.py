@@ -201,7 +201,8 @@ def test_primary_averages_are_one_family_over_all_tasks(world: World) -> None:
 def verdict(**changes) -> ContrastResult:
     known = ContrastResult(
         name="A rather than B", metric="accuracy", difference=0.03, seeds=SEEDS, by_seed=(0.02, 0.03, 0.04), low=0.01,
-        high=0.05, p=0.01, holm_p=0.02, corrected_low=0.005, corrected_high=0.055, detectable=0.028,
+        high=0.05, p=0.01, holm_p=0.02, corrected_low=0.005, corrected_high=0.055, detectable=0.024,
+        corrected_detectable=0.028,
     )  # fmt: skip
     return dataclasses.replace(known, **changes)
 
@@ -215,6 +216,11 @@ def test_sentences_say_the_verdict() -> None:
         "A rather than B: +3.0 [+0.5, +5.5] points of accuracy (95% interval over rows and 3 seeds, corrected for 3 "
         "contrasts; p = 0.300). This is undecided: a true difference of 2.8 points would have been found in 4 of 5 "
         "such experiments.",
+    )
+    (weak,) = contrast_answer([verdict(corrected_detectable=0.034)])
+    assert weak.endswith(
+        "This is a gain. With this design, a difference of +3.0 is likely an overestimate: only a true difference of "
+        "3.4 points would be found in 4 of 5 such experiments."
     )
 
 

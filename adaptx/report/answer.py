@@ -66,7 +66,7 @@ def _told(compared: Sequence[Gain]) -> str:
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"
     parts.append(f"{best} is {_shown(largest, comparisons)}")
-    if said := exaggeration(largest):
+    if largest.sign > 0 and (said := exaggeration(largest.gain, largest.corrected_detectable)):
         parts.append(said)
     if lowest.sign < 0 and lowest is not largest:
         parts.append(f"The largest loss is {_shown(lowest, comparisons)}")

@@ -54,6 +54,11 @@ def range_text(low: float | None, high: float | None) -> str:
     return NOTHING if low is None else f"[{points(low)}, {points(high)}]"
 
 
+def detectable_text(plain: float | None, corrected: float | None) -> str:
+    """Return what a test detects before and after correction, in points: `3.1 (3.8)`, or `3.1` without a correction."""
+    return percent(plain) if corrected is None else f"{percent(plain)} ({percent(corrected)})"
+
+
 def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 

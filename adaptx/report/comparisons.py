@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adaptx.report.cells import gain_text, p_text, percent, range_text
+from adaptx.report.cells import detectable_text, gain_text, p_text, percent, range_text
 from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables import Column, Table, TableCell
@@ -33,18 +33,12 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
             TableCell(range_text(g.corrected_low, g.corrected_high)),
             TableCell(p_text(g.holm_p)),
             *([TableCell(str(g.seeds_compared)), TableCell(percent(g.seed_deviation))] if several else []),
-            TableCell(_detectable(g)),
+            TableCell(detectable_text(g.detectable, g.corrected_detectable)),
         )
         for g in compared
     )
     where = f", {quantity}" if quantity != ZERO_SHOT else ""
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
-
-
-def _detectable(gain: Gain) -> str:
-    """Return `3.1 (3.8)`: the detectable gain before and after correction, or the first alone without a correction."""
-    corrected = f" ({percent(gain.corrected_detectable)})" if gain.corrected_detectable is not None else ""
-    return f"{percent(gain.detectable)}{corrected}"
 
 
 def _family(compared: Sequence[Gain]) -> str:

@@ -20,6 +20,7 @@ class ContrastResult:
     by_seed: the difference with each seed, in the order of `seeds`. Both are empty for untrained models alone.
     detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8, before
         correction.
+    corrected_detectable: the same for the corrected test, with p < 0.05 / number of tested contrasts.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ContrastResult:
     row_low: float | None = None
     row_high: float | None = None
     detectable: float | None = None
+    corrected_detectable: float | None = None
     note: str = ""
 
     @property

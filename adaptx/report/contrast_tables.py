@@ -3,8 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from adaptx.report.cells import interval_text, p_equals, p_text, percent, range_text
+from adaptx.report.cells import detectable_text, interval_text, p_equals, p_text, percent, range_text
 from adaptx.report.contrast import ContrastResult
+from adaptx.report.exaggeration import exaggeration
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables import Column, Table, TableCell
 
@@ -22,7 +23,7 @@ def contrast_table(results: Sequence[ContrastResult], primary: bool) -> Table:
         Column("[95%, Holm]"),
         Column("p, Holm"),
         Column("seeds"),
-        Column("detectable\ndifference"),
+        Column("detectable\n(Holm)"),
     )
     return Table("Contrasts", columns, tuple(map(_row, results)), _caption(results, primary))
 
@@ -54,7 +55,7 @@ def _row(result: ContrastResult) -> tuple[TableCell, ...]:
         TableCell(range_text(result.corrected_low, result.corrected_high)),
         TableCell(p_text(result.holm_p)),
         TableCell(str(len(result.by_seed))),
-        TableCell(percent(result.detectable)),
+        TableCell(detectable_text(result.detectable, result.corrected_detectable)),
     )
 
 
@@ -70,11 +71,13 @@ def _sentence(result: ContrastResult, tested: int) -> str:
 
 def _verdict(result: ContrastResult) -> str:
     few = "" if result.over_seeds else ", between these trained models and not the methods"
+    needed = result.corrected_detectable
     if result.sign:
-        return f"This is {'a gain' if result.sign > 0 else 'a loss'}{few}."
+        too_large = exaggeration(result.difference, needed, "difference")
+        return f"This is {'a gain' if result.sign > 0 else 'a loss'}{few}." + (f" {too_large}." if too_large else "")
     return (
-        f"This is undecided{few}: a true difference of {percent(result.detectable)} points would have been found in "
-        "4 of 5 such experiments."
+        f"This is undecided{few}: a true difference of {percent(needed)} points would have been found in 4 of 5 such "
+        "experiments."
     )
 
 
@@ -102,6 +105,6 @@ def _caption(results: Sequence[ContrastResult], primary: bool) -> str:
         )
     parts.append(
         "Detectable difference: a true difference of this size, in points, would be found in 4 of 5 such experiments, "
-        "before correction."
+        "before correction and, in brackets, after it."
     )
     return " ".join(parts)

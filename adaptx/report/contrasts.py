@@ -76,7 +76,13 @@ def contrast_results(
         test = tests[place]
         assert test is not None
         low, high = test.interval(level)
-        found[place] = replace(found[place], holm_p=holm_p, corrected_low=low, corrected_high=high)
+        found[place] = replace(
+            found[place],
+            holm_p=holm_p,
+            corrected_low=low,
+            corrected_high=high,
+            corrected_detectable=test.detectable(1 - ALPHA / len(tested)),
+        )
     return found
 
 
