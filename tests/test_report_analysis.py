@@ -32,6 +32,7 @@ from adaptx.report.scaling import compute_series, size_series
 from adaptx.report.scaling_tables import scaling_sentences, scaling_table, trend_verdicts
 from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.over_seeds import over_seeds
+from adaptx.report.styles import variant_styles
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential
@@ -358,7 +359,7 @@ def test_gain_against_intermediate_compute_has_a_point_for_each_training(
     assert compute_series(TARGET, gains, redrawn) == []
 
 
-def test_the_front_holds_what_nothing_beats(gains: list[Gain], redrawn: Redrawn) -> None:
+def test_the_front_holds_what_nothing_beats(measured: Measurements, gains: list[Gain], redrawn: Redrawn) -> None:
     found = priced(TARGET, gains, redrawn)
     assert len(found) == 12, "baselines are points of their own"
     assert sum(each.gain.is_baseline for each in found) == 3
@@ -376,18 +377,25 @@ def test_the_front_holds_what_nothing_beats(gains: list[Gain], redrawn: Redrawn)
     assert cheapest.front.is_on
     dear = [each for each in found if each.gain.variant == label("sib200", 2)]
     assert dear[0].front.probability < 0.05, "the cheaper training on SNLI scores 25 points more"
-    table = frontier_table(TARGET, found)
-    row = next(row for row in table.rows if row[0].text == label("sib200", 2))
+    styles = variant_styles(measured)
+    table = frontier_table(TARGET, found, styles)
+    row = next(row for row in table.rows if row[0].text == styles.name(label("sib200", 2)))
+    beater, share = dear[0].front.beaten_by
+    assert share > 0.9
+    assert row[-1].text.startswith(f"{styles[beater].number} (")
     assert float(row[-2].text.strip("<>")) == pytest.approx(dear[0].front.probability, abs=0.011)
     assert "seconds on\nthis machine" in [column.header for column in table.columns]
 
 
-def test_energy_is_told_of_the_whole_path_where_it_was_measured(gains: list[Gain], redrawn: Redrawn) -> None:
+def test_energy_is_told_of_the_whole_path_where_it_was_measured(
+    measured: Measurements, gains: list[Gain], redrawn: Redrawn
+) -> None:
+    styles = variant_styles(measured)
     found = priced(TARGET, gains, redrawn)
     assert {each.energy_joules for each in found} == {1800.0 * len(each.variant.first.path) for each in found}
-    assert "energy,\nWh" in [column.header for column in frontier_table(TARGET, found).columns]
+    assert "energy,\nWh" in [column.header for column in frontier_table(TARGET, found, styles).columns]
     unknown = [dataclasses.replace(each, energy_joules=None) for each in found]
-    assert "energy,\nWh" not in [column.header for column in frontier_table(TARGET, unknown).columns]
+    assert "energy,\nWh" not in [column.header for column in frontier_table(TARGET, unknown, styles).columns]
 
 
 def test_latex_escapes_and_marks(gains: list[Gain]) -> None:

@@ -146,4 +146,4 @@ def _worth(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantS
     if len(found) < 2:
         return ReportPart()
     figure = pareto_plot(task, found, styles, file)
-    return ReportPart((), (frontier_table(task, found),), (figure,) if figure else ())
+    return ReportPart((), (frontier_table(task, found, styles),), (figure,) if figure else ())

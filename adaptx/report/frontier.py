@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptx.planning.zero_shot import equal_weights
-from adaptx.report.cells import NOTHING, gain_text, mebibytes, percent, seconds, throughput, watt_hours
+from adaptx.report.cells import NOTHING, gain_text, percent, seconds, throughput, watt_hours
 from adaptx.report.cost_per_point import cost_text
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import (
@@ -24,6 +24,7 @@ from adaptx.report.statistics.bootstrap import SEED
 from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.pareto import front_probabilities, pareto_front
+from adaptx.report.styles import VariantStyles
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import Task
 
@@ -48,8 +49,8 @@ class ScoreAndCost:
     score, low, high: mean over `languages`, which all variants share, with its 95% interval over rows and seeds.
     gain: its gain on the zero-shot average. seconds, flops, energy_joules: totals over the trainings that led to the
     variant, averaged over its seeds; None if unknown. The seconds also include merges. Energy is unknown if the machine
-    has no meter. peak_memory_bytes: the maximum over seeds and languages. examples_per_second: the speed of the last
-    training. front: None if the number of operations is unknown.
+    has no meter. peak_memory_bytes: the maximum over seeds and languages. front: None if the number of operations is
+    unknown.
     """
 
     variant: Variant
@@ -62,7 +63,6 @@ class ScoreAndCost:
     seconds: float | None
     flops: float | None
     peak_memory_bytes: int | None
-    examples_per_second: float | None
     energy_joules: float | None
     front: Front | None
 
@@ -99,7 +99,6 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
                 seconds=mean_path_seconds(of_variant),
                 flops=flops[label],
                 peak_memory_bytes=most_memory_bytes(of_variant),
-                examples_per_second=_speed(of_variant),
                 energy_joules=mean_path_energy_joules(of_variant),
                 front=fronts.get(label),
             )
@@ -107,8 +106,11 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
     return sorted(found, key=lambda each: (each.flops is None, each.flops or 0.0))
 
 
-def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
-    """Return a table of score and cost, with each variant's chance of being on the Pareto front."""
+def frontier_table(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles) -> Table:
+    """Return a table of score and cost, with each variant's chance of being on the Pareto front.
+
+    Variants have their numbers, as in the figure.
+    """
     metered = any(each.energy_joules is not None for each in found)
     flops = {each.gain.variant: each.flops for each in found}
     columns = (
@@ -118,27 +120,23 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost]) -> Table:
         Column("10¹²\noperations"),
         Column("10¹² operations\nper point\ngained [95%]"),
         Column("seconds on\nthis machine"),
-        Column("peak memory,\nMiB"),
-        Column("examples\nper second"),
         *([Column("energy,\nWh")] if metered else []),
         Column("on the\nfront", True),
         Column("front,\nprobability"),
-        Column("most often\nbeaten by", True),
+        Column("most often\nbeaten by"),
     )
     rows = tuple(
         (
-            TableCell(each.gain.variant),
+            TableCell(styles.name(each.gain.variant)),
             TableCell(f"{percent(each.score)} [{percent(each.low)}, {percent(each.high)}]"),
             TableCell(gain_text(each.gain), each.gain.sign, each.gain.is_uncertain),
             TableCell(throughput(None if each.flops is None else each.flops / 1e12)),
             TableCell(cost_text(each.gain, flops, 1e12)),
             TableCell(seconds(each.seconds)),
-            TableCell(mebibytes(each.peak_memory_bytes)),
-            TableCell(throughput(each.examples_per_second)),
             *([TableCell(watt_hours(each.energy_joules))] if metered else []),
             TableCell("yes" if each.front is not None and each.front.is_on else ""),
             TableCell(NOTHING if each.front is None else _share(each.front.probability)),
-            TableCell(_beaten_by(each.front)),
+            TableCell(_beaten_by(each.front, styles)),
         )
         for each in found
     )
@@ -156,10 +154,10 @@ def _caption(found: Sequence[ScoreAndCost], metered: bool) -> str:
     return (
         f"Score: mean over {', '.join(found[0].languages)}. On the front: no other variant or baseline scores as much "
         "with fewer operations. Front, probability: the share of redraws in which that is so. Most often beaten by: "
-        "the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals cover "
-        f"{covers}. Operations are counted, per token read in training: 4 per parameter of the layers, and 2 more per "
-        "trainable parameter. Per point gained: the operations beyond those of the baseline, divided by the gain; "
-        "for an undecided gain, at least this many. Seconds include everything else that the machine did."
+        "the number of the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals "
+        f"cover {covers}. Operations are counted, per token read in training: 4 per parameter of the layers, and 2 "
+        "more per trainable parameter. Per point gained: the operations beyond those of the baseline, divided by the "
+        "gain; for an undecided gain, at least this many. Seconds include everything else that the machine did."
         + (" Energy: of all trainings on the variant's path, as measured by the device." if metered else "")
     )
 
@@ -186,19 +184,14 @@ def _fronts(flops: dict[str, float], scores: dict[str, Draws]) -> dict[str, Fron
     return found
 
 
-def _beaten_by(front: Front | None) -> str:
+def _beaten_by(front: Front | None, styles: VariantStyles) -> str:
+    """Return the number of the variant that beats this one most often, with the share of redraws: `2 (0.69)`."""
     if front is None or front.beaten_by is None:
         return NOTHING
     label, share = front.beaten_by
-    return f"{label} ({_share(share)})"
+    return f"{styles[label].number} ({_share(share)})"
 
 
 def _share(probability: float) -> str:
     """Return a probability with two digits. It is an estimate, so it is never shown as 0 or 1."""
     return "<0.01" if probability < 0.005 else ">0.99" if probability > 0.995 else f"{probability:.2f}"
-
-
-def _speed(seeds: Sequence[Variant]) -> float | None:
-    paths = (variant.first.path for variant in seeds)
-    known = [speed for path in paths if path and (speed := path[-1].examples_per_second) is not None]
-    return sum(known) / len(known) if known else None

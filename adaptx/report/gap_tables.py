@@ -23,8 +23,8 @@ def gap_tables(task: Task, found: Sequence[Gap], differences: Sequence[GapDiffer
         return []
     columns = (
         Column("variant", True),
-        Column("source\nscore, %"),
-        Column("zero-shot\nscore, %"),
+        Column("source,\n%"),
+        Column("zero-shot,\n%"),
         Column("gap, points [95%]"),
         Column("gain in source,\npoints [95%]"),
         Column("zero-shot gain,\npoints [95%]"),
