@@ -101,6 +101,7 @@ bench-smoke: $(VENV)/.installed-dev  ## run the benchmarks at toy size, to check
 	$(BIN)/python benchmarks/coverage.py --smoke
 	$(BIN)/python benchmarks/regressions.py --smoke
 	$(BIN)/python benchmarks/power.py --smoke
+	$(BIN)/python benchmarks/coverage_near_edge.py --smoke
 
 docs: $(VENV)/.installed-dev  ## build the documentation into site/
 	$(BIN)/mkdocs build --strict

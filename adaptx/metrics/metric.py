@@ -41,6 +41,13 @@ class Metric:
         """
         return float(self.value(self.statistics(predictions, golds, language).sum(axis=0)))
 
+    def is_mean_of_rows(self, statistics: Floats) -> bool:
+        """Return whether the score is the mean of one value per example. Accuracy is one; the F1 of a whole set is not.
+
+        statistics: what the function of the same name returns for a set.
+        """
+        return self.value is mean and bool((statistics[:, 1] == 1).all())
+
 
 def mean(sums: Floats) -> Floats:
     """Return the mean from (sum of values, number of values); 0 if there are no values."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from adaptx.metrics import METRICS
 from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
 from adaptx.report.baselines import Match, is_baseline, match
 from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
@@ -18,6 +19,7 @@ from adaptx.report.language_classes import language_classes
 from adaptx.report.measured import Measurements, Variant
 from adaptx.report.pairs import ByLanguage, permuted_gains, resampled_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
+from adaptx.report.statistics.near_edge import LanguageGain, NearEdge, near_edge
 from adaptx.report.verdicts import Comparison, drawn_rows, verdicts, without_interval
 from adaptx.specs import Evaluate, PrimaryComparisons
 
@@ -109,9 +111,40 @@ def _comparisons(
             np.stack([_weighted(drawn[id(variant)], weights) for variant, _ in usable])
             for drawn in (resampled, permuted)
         )
-        rows = drawn_rows(by_seed, redrawn_SR, exchanged_SR)
+        rows = drawn_rows(by_seed, redrawn_SR, exchanged_SR, _near_edge(usable, metric, weights, resampled))
         found.append(Comparison(gained if rows is not None else without_interval(gained), tuple(by_seed), rows))
     return found
+
+
+def _near_edge(
+    pairs: Sequence[tuple[Variant, Variant]],
+    metric: str,
+    weights: Mapping[str, float],
+    resampled: Mapping[int, ByLanguage],
+) -> NearEdge | None:
+    """Return the gain near the edge; None if the metric is not a mean over rows, or many rows differ in all languages.
+
+    pairs: for each seed, the variant and its baseline.
+    """
+
+    def scores_sn(which: int, language: str) -> Floats:
+        return np.stack([pair[which].languages[language].statistics[metric][:, 0] for pair in pairs])
+
+    first = pairs[0][0]
+    if not all(METRICS[metric].is_mean_of_rows(first.languages[lang].statistics[metric]) for lang in weights):
+        return None
+    return near_edge(
+        [
+            LanguageGain(
+                weight=weight,
+                ours_SN=scores_sn(0, language),
+                theirs_SN=scores_sn(1, language),
+                cluster_N=first.languages[language].examples.rows,
+                redrawn_SR=np.stack([resampled[id(variant)][language] for variant, _ in pairs]),
+            )
+            for language, weight in weights.items()
+        ]
+    )
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:

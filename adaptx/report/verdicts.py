@@ -3,7 +3,8 @@
 With at least three seeds, the interval and the p-value of a gain cover the draw of test rows and of seeds together
 (`statistics/two_way.py`), so they are about the method. The variance over seeds is pooled over the variants of a model.
 With fewer seeds, interval and p-value cover the draw of rows alone (bootstrap, approximate randomisation), so they are
-about the models as trained.
+about the models as trained. Where variant and baseline differ on few rows, the bootstrap's intervals are too narrow.
+Newcombe's intervals take their place there (`statistics/near_edge.py`).
 
 A verdict is made after Holm's correction over a family of comparisons. Within a task and metric, all languages together
 are one family. Each average is another family, and so is each attribute of languages. The comparisons that a recipe
@@ -18,6 +19,7 @@ import numpy as np
 from adaptx.report.gain import ALPHA, Gain
 from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
 from adaptx.report.statistics.holm import holm, holm_levels
+from adaptx.report.statistics.near_edge import NearEdge
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.power import detectable_errors
 from adaptx.report.statistics.randomisation import p_value
@@ -40,6 +42,7 @@ class DrawnRows:
 
     low, high: its 95% interval. p: its p-value by approximate randomisation. variance: its variance over rows.
     redrawn_R: its value on each resample; None with three or more seeds, because the interval then covers seeds too.
+    near_edge: its interval if variant and baseline differ on few rows of a language.
     """
 
     low: float
@@ -47,9 +50,12 @@ class DrawnRows:
     p: float
     variance: RowVariance
     redrawn_R: Floats | None
+    near_edge: NearEdge | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the percentile interval of the redrawn gains."""
+        """Return the percentile interval of the redrawn gains, or the interval near the edge."""
+        if self.near_edge is not None:
+            return self.near_edge.interval(level)
         assert self.redrawn_R is not None
         return interval(self.redrawn_R, level)
 
@@ -81,21 +87,26 @@ class Comparison:
         return gain.task, gain.metric, "languages" if gain.is_language else gain.attribute or gain.quantity
 
 
-def drawn_rows(by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats) -> DrawnRows | None:
+def drawn_rows(
+    by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats, edge: NearEdge | None = None
+) -> DrawnRows | None:
     """Return the mean gain under redrawn rows; None if it is the same on every draw and there are one or two seeds.
 
     redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after each exchange of predictions.
+    edge: the gain near the edge, if variant and baseline differ on few rows of a language.
     """
     mean_R = redrawn_SR.mean(axis=0)
-    if not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:
+    if edge is None and not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:
         return None
-    low, high = interval(mean_R)
+    low, high = interval(mean_R) if edge is None else edge.interval()
+    variance = row_variance(redrawn_SR)
     return DrawnRows(
         low=low,
         high=high,
         p=p_value(exchanged_SR.mean(axis=0), float(np.mean(by_seed))),
-        variance=row_variance(redrawn_SR),
+        variance=variance if edge is None else replace(variance, mean=max(variance.mean, edge.variance)),
         redrawn_R=mean_R if len(by_seed) < LEAST_SEEDS else None,
+        near_edge=edge,
     )
 
 
