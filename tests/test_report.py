@@ -90,6 +90,7 @@ def test_report_is_whole_and_self_contained(model, sources, store, tmp_path) -> 
     assert names == {
         "report.html",
         "scores.csv",
+        "classes.csv",
         "gains.csv",
         "gains_by_seed.csv",
         "forest.png",

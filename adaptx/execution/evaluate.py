@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
+from adaptx.catalog.languages import language_name
 from adaptx.composition.mixing_record import MixingRecord
 from adaptx.evaluation.evaluator import Evaluator, scores
 from adaptx.evaluation.text_statistics import text_statistics
@@ -17,7 +18,7 @@ from adaptx.metrics.one_class import one_class_notes, sentences
 from adaptx.planning.framings import evaluation_framing
 from adaptx.planning.identity import evaluation_precision, golds_digest
 from adaptx.planning.lineage import answering_training, head_task, task_used
-from adaptx.planning.naming import fused_names
+from adaptx.planning.naming import factors, fused_names
 from adaptx.planning.plan import Node, stage_record
 from adaptx.profiling.peak_memory import PeakMemory, peak_memory
 from adaptx.specs import Evaluate, Fuse, ModelSpec, Published, Text, Train
@@ -96,7 +97,8 @@ def evaluate(
     seconds = time.perf_counter() - began
     one_class = one_class_notes(stage.task.format, predicted.predictions, predicted.golds or [])
     for sentence in sentences(one_class, len(predicted.predictions)):
-        noting(progress, _log, logging.WARNING)(f"{stage.task.name} in {stage.language}: {sentence}")
+        place = f"{factors(stage).label}, {stage.task.name} in {language_name(stage.language)}"
+        noting(progress, _log, logging.WARNING)(f"{place}: {sentence}")
     statistics = text_statistics(predicted.inputs.texts, predicted.inputs.encoded, model.tokenizer)
     result = Scores(
         task=stage.task.name,

@@ -35,6 +35,6 @@ def sentences(found: OneClass, rows: int) -> list[str]:
     if found.predictions is not None:
         told.append(
             f"all {rows:,} predictions are {found.predictions}: the model does not distinguish the rows, and its score "
-            "is that of a constant prediction"
+            "is that of a constant prediction; train it with a higher learning rate, more steps or more rows"
         )
     return told

@@ -7,14 +7,37 @@ import functools
 import hashlib
 import inspect
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adaptx import metrics
 from adaptx.errors import UserError
 from adaptx.metrics import METRICS, Floats
+from adaptx.metrics.per_class import ClassScore, class_scores, has_labels, macro_f1
 from adaptx.specs import Evaluate
 from adaptx.store.entry import Entry
-from adaptx.store.records import Golds
+from adaptx.store.records import Golds, Scores
+
+MACRO_F1 = "macro_f1"
+
+
+@dataclass(frozen=True, eq=False)
+class StoredScore:
+    """A stored evaluation with its scores, computed again.
+
+    record: the stored scores without their predictions. statistics: by metric name, the numbers that a metric sums over
+    examples, such as 1 for each right answer. classes: the scores per class; empty if answers are not labels.
+    """
+
+    record: Scores
+    golds: Golds
+    statistics: Mapping[str, Floats]
+    classes: tuple[ClassScore, ...]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Value of each metric over all examples, between 0 and 1: the task's metrics and, for labels, macro-F1."""
+        return values(self.statistics) | ({MACRO_F1: macro_f1(self.classes)} if self.classes else {})
 
 
 class StoredScores:
@@ -30,25 +53,26 @@ class StoredScores:
             self._golds[file] = entry.golds
         return self._golds[file]
 
-    def statistics(self, evaluate: Evaluate, entry: Entry) -> dict[str, Floats]:
-        """Return, for each metric name, the numbers that each example gets from the metric, such as 1 for a right
-        answer.
+    def read(self, evaluate: Evaluate, entry: Entry) -> StoredScore:
+        """Return an evaluation with its scores, which are computed again.
 
         Raises:
             UserError: the gold answers do not fit the predictions.
         """
-        predictions, golds = entry.scores.predictions, self.golds(entry)
+        record, golds = entry.scores, self.golds(entry)
         try:
-            found = {
-                name: METRICS[name].statistics(predictions, golds.golds, evaluate.language)
+            statistics = {
+                name: METRICS[name].statistics(record.predictions, golds.golds, evaluate.language)
                 for name in evaluate.task.metrics
             }
+            labelled = has_labels(evaluate.task)
+            classes = class_scores(record.predictions, golds.golds) if labelled else ()
         except UserError as error:
             raise UserError(f"{entry.folder}: {error}; remove that folder and run the recipe again") from error
-        for name, statistics in found.items():
+        for name, found in statistics.items():
             # The bootstrap draws rows, so it must know which row each example belongs to.
-            assert len(statistics) == len(golds.rows), f"{entry.folder}: {name} of {len(golds.rows)} rows"
-        return found
+            assert len(found) == len(golds.rows), f"{entry.folder}: {name} of {len(golds.rows)} rows"
+        return StoredScore(replace(record, predictions=[]), golds, statistics, classes)
 
     def scores(self, evaluate: Evaluate, entry: Entry) -> dict[str, float]:
         """Return the value of each metric over all examples, between 0 and 1, by metric name.
@@ -56,7 +80,7 @@ class StoredScores:
         Raises:
             UserError: the gold answers do not fit the predictions.
         """
-        return values(self.statistics(evaluate, entry))
+        return self.read(evaluate, entry).scores
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
 
 MOST_NAMED = 3
-"""Maximum number of source languages that a sentence names."""
+"""Maximum number of source languages, or of variants, that a sentence names."""
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
@@ -44,7 +44,21 @@ def told_verdicts(task: Task, gains: Sequence[Gain]) -> str:
         names = dict.fromkeys(name for gain in source for name in gain.languages)
         where = f"source languages ({', '.join(names)})" if len(names) <= MOST_NAMED else "source languages"
         said.append(f"On the {where}, {_told(source)}")
-    return f"{'. '.join(said)}."
+    return f"{'. '.join(said)}.{_constant(task, gains)}"
+
+
+def _constant(task: Task, gains: Sequence[Gain]) -> str:
+    """Return a sentence that counts the variants which predict one class only in some language, or an empty string."""
+    of_task = [gain for gain in gains if gain.task == task.name and gain.is_language]
+    found = list(dict.fromkeys(gain.variant for gain in of_task if gain.one_class))
+    if not found:
+        return ""
+    names = ", ".join(found[:MOST_NAMED]) + (", ..." if len(found) > MOST_NAMED else "")
+    return (
+        f" {len(found)} of {len({gain.variant for gain in of_task})} variants always predict"
+        f"{'s' * (len(found) == 1)} the same class in at least one language ({names}): scores there are those of a "
+        "constant."
+    )
 
 
 def verdict_counts(compared: Sequence[Gain]) -> str:

@@ -22,7 +22,7 @@ class Gain:
     gain, low, high, p: difference to the baseline, its 95% interval, and its two-sided p-value. Interval and p-value
         cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. All four are
         None without a baseline. `low`, `high` and `p` are also None if the test set of a language has a single row, or
-        if variant and baseline differ by the same amount on every row and seed in a metric that is not a mean over rows.
+        if the metric is not a mean over rows and variant and baseline differ by the same amount on every row and seed.
     holm_p, corrected_low, corrected_high: p-value and interval after correction for all comparisons of the same family
         (all languages, one average, or one attribute) in the same task and metric.
     family_size: number of comparisons in that family.

@@ -4,12 +4,13 @@ The path of an evaluation is the chain of trainings and merges that led to its m
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from adaptx.costs.stages import trainable_parameters, training_flops
+from adaptx.metrics.per_class import ClassScore, MajorityClass, macro_f1, majority_class
 from adaptx.planning.damage import check_stored
 from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, stage_name, training_path
 from adaptx.planning.plan import Node, Plan, stored_entry
@@ -65,6 +66,8 @@ class ScoredEvaluation:
     path: distinct trainings that led to the model. Each training is listed after the trainings that it builds on.
     mixing: fusion weights of a fused model; None if none were stored.
     merges: the result of each merge that led to the model; None for a merge that is not stored.
+    classes: the scores per class; empty if answers are not labels. majority: the most frequent gold class; None if
+    answers do not belong to a few classes.
     """
 
     evaluate: Evaluate
@@ -80,11 +83,18 @@ class ScoredEvaluation:
     path: tuple[StoredTraining, ...]
     mixing: MixingWeights | None
     merges: tuple[MergeResult | None, ...] = ()
+    classes: tuple[ClassScore, ...] = ()
+    majority: MajorityClass | None = None
 
     @cached_property
     def scores(self) -> Mapping[str, float]:
         """Value of each metric over all examples, a share in [0, 1]."""
         return values(self.statistics)
+
+    @property
+    def macro_f1(self) -> float | None:
+        """Unweighted mean of the classes' F1; None if answers are not labels."""
+        return macro_f1(self.classes) if self.classes else None
 
     @property
     def predicted_class(self) -> str | None:
@@ -229,7 +239,8 @@ def measure(plan: Plan, store: Store) -> Measurements:
             continue
         trainings = [(train, stored_entry(node_of(train), store)) for train in training_path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
-        golds = scores.golds(entry)
+        score = scores.read(evaluate, entry)
+        golds = score.golds
         measured.append(
             ScoredEvaluation(
                 evaluate,
@@ -238,13 +249,15 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 node.fingerprint,
                 known.models[evaluate],
                 statuses[node.fingerprint].value,
-                scores.statistics(evaluate, entry),
+                score.statistics,
                 _examples(evaluate, golds),
-                replace(entry.scores, predictions=[]),
+                score.record,
                 {name: chance_level(evaluate.task.format, golds.golds, name) for name in evaluate.task.metrics},
                 tuple(StoredTraining(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
+                score.classes,
+                majority_class(evaluate.task, golds.golds),
             )
         )
     return Measurements(tuple(measured), tuple(missing))

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adaptx.report.cells import percent
 from adaptx.report.frontier import ScoreAndCost
 from adaptx.report.plots import GREY, PALE, key_columns, make_figure, number_points, put_key, put_title, save
+from adaptx.report.reference import Reference, reference
 from adaptx.report.statistics.pareto import pareto_front
 from adaptx.report.styles import VariantStyles
 from adaptx.specs import Task
@@ -31,6 +33,7 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
     if not costs:
         return None
     labels = [each.gain.variant for each in found]
+    known = reference(found[0].variant.languages.values(), task, task.metrics[0])
     names = [styles.name(label) for label in labels]
     figure, panels = make_figure(4.6 + 0.2 * -(-len(names) // key_columns(names)), columns=len(costs))
     for axes, (name, points) in zip(panels, costs.items(), strict=True):
@@ -41,6 +44,7 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
         if max(cost for cost, _ in points) > WIDE * min(cost for cost, _ in points) > 0:
             axes.set_xscale("log")
         axes.margins(0.12, 0.1)
+        _reference_lines(axes, known, found[0].languages)
         axes.set_xlabel(name)
         axes.grid(color=PALE, linewidth=0.8)
         axes.set_axisbelow(True)
@@ -55,6 +59,16 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
     for axes, points in zip(panels, costs.values(), strict=True):
         number_points(axes, {each.gain.variant: (cost, 100 * each.score) for cost, each in points}, styles.numbers)
     return save(figure, file)
+
+
+def _reference_lines(axes: Any, known: Reference, languages: Sequence[str]) -> None:
+    """Draw a dashed line at the accuracy of the majority class, and a dotted line at that of guessing."""
+    lines = (("majority class", known.majority_over(languages), "--", "left"), ("guessing", known.chance, ":", "right"))
+    for name, share, style, side in lines:
+        if share is not None:
+            axes.axhline(100 * share, color=GREY, linestyle=style, linewidth=1.2)
+            axes.text(0.01 if side == "left" else 0.99, 100 * share, f"{name}, {percent(share)}%", fontsize=8, ha=side,
+                      va="bottom", color=GREY, transform=axes.get_yaxis_transform())  # fmt: skip
 
 
 def _draw_front(axes: Any, points: Sequence[tuple[float, ScoreAndCost]]) -> None:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from adaptx.metrics.per_class import chance
 from adaptx.report.gain import Gain
 from adaptx.report.plots import GREY, INK, PALE, make_figure, number_points, put_title, save
+from adaptx.report.reference import ACCURACY
 from adaptx.report.styles import VariantStyles
 from adaptx.specs import Task
 
@@ -60,8 +62,8 @@ def language_scatter(task: Task, gains: Sequence[Gain], styles: VariantStyles, f
 
 def guessing(task: Task) -> float | None:
     """Return the accuracy in percent of guessing a label; None if the task has another metric or no labels."""
-    labels = task.format.labels
-    return 100 / len(labels) if labels and task.metrics[0] == "accuracy" else None
+    share = chance(task)
+    return 100 * share if share is not None and task.metrics[0] == ACCURACY else None
 
 
 def _panel(axes: Any, points: Sequence[Gain], styles: VariantStyles, guess: float | None) -> None:

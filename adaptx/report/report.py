@@ -13,6 +13,7 @@ from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
 from adaptx.report import html, provenance, text
 from adaptx.report.analysis import Analysis, analyse
+from adaptx.report.class_tables import class_table
 from adaptx.report.confounds import find_confounds, rows_differences
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.contrast_tables import contrast_metrics, contrast_table
@@ -32,13 +33,22 @@ from adaptx.report.plots_languages import language_scatter
 from adaptx.report.plots_losses import development_curves, learning_curves
 from adaptx.report.plots_rows import gain_by_rows
 from adaptx.report.plots_tuning import rate_plot
+from adaptx.report.reference import reference
 from adaptx.report.reproduction import reproduction_table
 from adaptx.report.seed_gains import seed_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES
 from adaptx.report.styles import VariantStyles, variant_styles
 from adaptx.report.suite_tables import SuiteResult, suite_results
 from adaptx.report.summary import MOST_ANSWERS, SMOKE, Answer, PageSummary, headline, summarise, task_answer
-from adaptx.report.table import contrasts_frame, gains_frame, seed_gains_frame, suites_frame, tidy_frame, tidy_records
+from adaptx.report.table import (
+    classes_frame,
+    contrasts_frame,
+    gains_frame,
+    seed_gains_frame,
+    suites_frame,
+    tidy_frame,
+    tidy_records,
+)
 from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
 from adaptx.report.tuning import rate_curves, tuning_table, tuning_warnings
 from adaptx.specs import Evaluate, Recipe, Task
@@ -61,8 +71,8 @@ class Report:
     folder, html, scores_csv, gains_csv, figures: paths of what was written.
     gains_by_seed_csv: scores and gains of each seed. scores_json: the same tidy table as scores_csv.
     latex: the tables that a paper may need. main_latex: the table of all variants alone, which fits one column.
-    contrasts_csv, suites_csv, mixing_csv: None if the recipe declares no contrasts, if none of its suites was measured,
-        and if no variant is fused.
+    contrasts_csv, suites_csv, mixing_csv, classes_csv: None if the recipe declares no contrasts, if none of its suites
+        was measured, if no variant is fused, and if no task's answers are labels.
     table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
     tables: tables for a terminal. page: sentences and tables of report.html.
     warnings: sentences about other possible explanations of the scores.
@@ -83,6 +93,7 @@ class Report:
     contrasts_csv: Path | None
     suites_csv: Path | None
     mixing_csv: Path | None
+    classes_csv: Path | None
     figures: tuple[Path, ...]
     table: Any
     gains: Any
@@ -101,7 +112,8 @@ class Report:
     @property
     def files(self) -> tuple[Path, ...]:
         """All files of the report."""
-        optional = (file for file in (self.contrasts_csv, self.suites_csv, self.mixing_csv) if file is not None)
+        perhaps = (self.contrasts_csv, self.suites_csv, self.mixing_csv, self.classes_csv)
+        optional = (file for file in perhaps if file is not None)
         tables = (
             self.scores_csv,
             self.gains_csv,
@@ -138,7 +150,8 @@ class Report:
 class Section:
     """The page's section on one task.
 
-    answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. heatmap,
+    answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. narrow: the
+    same tables, narrow enough for a terminal. classes: scores per class; None if answers are not labels. heatmap,
     scatter, by_rows: PNG files of gains by language, of scores against the baseline's by language, and of gain against
     target rows; None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
     """
@@ -147,6 +160,8 @@ class Section:
     answer: Answer
     sources: str
     scores: Mapping[str, Sequence[Table]]
+    narrow: Sequence[Table]
+    classes: Table | None
     gains: Table
     cost: Table
     languages: Table
@@ -167,7 +182,7 @@ class Section:
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = (), wide_table: bool = False) -> Report:
-    """Write report.html, figures, tables (md, tex), scores (csv, json), and gains, suites and mixing (csv) into `out`.
+    """Write report.html, figures, tables (md, tex), scores (csv, json), gains and further tables (csv) into `out`.
 
     Args:
         plan: the recipe's plan. Evaluations that are not stored are left out, and the report names them.
@@ -212,14 +227,15 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         contrasts_csv=out / "contrasts.csv" if found.contrasts else None,
         suites_csv=suites_csv,
         mixing_csv=mixing_csv,
+        classes_csv=out / "classes.csv" if any(section.classes for section in found.sections) else None,
         figures=tuple(figure for figure in figures if figure is not None),
         table=tidy_frame(measurements),
         gains=gains_frame(gains),
-        tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section, gains))),
+        tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section))),
         page=(
             *found.summary.sentences,
             *of_suites,
-            *(part for section in sections for part in _page(section, gains, len(sections) > MOST_ANSWERS)),
+            *(part for section in sections for part in _page(section, len(sections) > MOST_ANSWERS)),
             *([found.tuning] if found.tuning is not None else []),
             *found.warnings,
         ),
@@ -306,6 +322,8 @@ def _write_tables(report: Report, found: _Findings) -> None:
         suites_frame(found.suites).to_csv(report.suites_csv, index=False)
     if report.mixing_csv is not None:
         mixing_frame(found.measurements).to_csv(report.mixing_csv, index=False)
+    if report.classes_csv is not None:
+        classes_frame(found.measurements).to_csv(report.classes_csv, index=False)
     (report.folder / "tables.md").write_text(report.markdown(), encoding="utf-8")
 
 
@@ -329,11 +347,14 @@ def _section(
 ) -> Section:
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
     mixed = mixed_variants(measurements, task)
+    known = {each: reference(measurements.measured, task, each) for each in task.metrics}
     return Section(
         task=task,
         answer=task_answer(task, measurements, gains),
         sources=", ".join(language_name(language) for language in task.source_languages),
-        scores={each: score_tables(task, each, gains, HTML_WIDEST) for each in task.metrics},
+        scores={each: score_tables(task, each, gains, known[each], HTML_WIDEST) for each in task.metrics},
+        narrow=[table for each in task.metrics for table in score_tables(task, each, gains, known[each])],
+        classes=class_table(measurements, task),
         gains=gain_table(task, gains),
         cost=cost_table(measurements, task),
         languages=language_table(measurements, task),
@@ -352,15 +373,11 @@ def _without_conclusion(section: Section) -> Section:
     return replace(section, answer=Answer(SMOKE))
 
 
-def _terminal_tables(section: Section, gains: Sequence[Gain]) -> list[Table]:
-    return [*_scores(section, gains), *section.analysis.comparisons.tables, section.cost, section.languages]
+def _terminal_tables(section: Section) -> list[Table]:
+    return [*section.narrow, *section.analysis.comparisons.tables, section.cost, section.languages]
 
 
-def _scores(section: Section, gains: Sequence[Gain]) -> list[Table]:
-    return [table for metric in section.task.metrics for table in score_tables(section.task, metric, gains)]
-
-
-def _page(section: Section, gains: Sequence[Gain], answered: bool) -> list[Table | str]:
+def _page(section: Section, answered: bool) -> list[Table | str]:
     """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages.
 
     answered: whether the answer is here and not in the summary.
@@ -369,7 +386,7 @@ def _page(section: Section, gains: Sequence[Gain], answered: bool) -> list[Table
     parts = (analysis.comparisons, analysis.pairs, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
     analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
     said = [section.answer.markdown] if answered else []
-    return [*said, *_scores(section, gains), *analysed, section.cost, section.languages]
+    return [*said, *section.narrow, *analysed, section.cost, section.languages]
 
 
 def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) -> dict[str, Any]:
@@ -392,6 +409,7 @@ def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) 
         "selection": found.selection,
         "rates": found.rates,
         "fused": any(section.mixing for section in found.sections),
+        "labelled": any(section.classes for section in found.sections),
         "warnings": found.warnings,
         "generic_commands": not commands,
         "commands": tuple(commands) or GENERIC_COMMANDS,

@@ -8,6 +8,7 @@ from adaptx.catalog.language_facts import language_facts
 from adaptx.catalog.languages import find_language, language_name
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.planning.plan import Plan
+from adaptx.report.class_tables import class_records
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.gain import Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, measure
@@ -33,7 +34,7 @@ def tidy_frame(measurements: Measurements) -> Any:
 def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
     """Return the rows of the tidy table as plain JSON values.
 
-    Scores are shares in [0, 1], memory is in bytes, and time in seconds.
+    Scores are shares in [0, 1], memory is in bytes, and time in seconds. macro_f1 is None if answers are not labels.
     """
     return [
         _row(measured, metric, score) for measured in measurements.measured for metric, score in measured.scores.items()
@@ -64,6 +65,13 @@ def contrasts_frame(results: Sequence[ContrastResult]) -> Any:
     texts = ("tasks", "languages", "seeds", "by_seed")
     records = [asdict(each) | {name: _words(getattr(each, name)) for name in texts} for each in results]
     return pd.DataFrame(records)
+
+
+def classes_frame(measurements: Measurements) -> Any:
+    """Return the scores per class as a pandas.DataFrame, one row per stored evaluation and class."""
+    import pandas as pd
+
+    return pd.DataFrame(class_records(measurements))
 
 
 def suites_frame(results: Sequence[SuiteResult]) -> Any:
@@ -107,6 +115,7 @@ def _row(measured: ScoredEvaluation, metric: str, value: float) -> dict[str, Any
         "source_language": measured.is_source_language,
         "metric": metric,
         "value": value,
+        "macro_f1": measured.macro_f1,
         "rows_used": record.rows_used,
         "rows_expected": record.rows_expected,
         "tokens_per_word": record.tokens_per_word,

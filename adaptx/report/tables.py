@@ -12,6 +12,7 @@ from adaptx.catalog.languages import find_language, language_name
 from adaptx.report.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, seconds
 from adaptx.report.gain import ZERO_SHOT, Gain
 from adaptx.report.measured import Measurements, ScoredEvaluation, Variant, mean_path_seconds, most_memory_bytes
+from adaptx.report.reference import NO_REFERENCE, Reference, reference_caption
 from adaptx.report.scored_as import how_scored
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.specs import Task
@@ -20,6 +21,9 @@ WIDEST = 118
 """Maximum width of a table in characters, so that it fits a terminal of 120 columns."""
 ONE_CLASS = "†"
 """Marks the score of a model that predicts the same class for every row."""
+
+MAJORITY = "(majority class)"
+"""Name of the row with the scores of always predicting the most frequent class."""
 
 
 @dataclass(frozen=True)
@@ -80,23 +84,26 @@ class Table:
         return sum(widths) + 2 * len(widths)
 
 
-def score_tables(task: Task, metric: str, gains: Sequence[Gain], widest: int = WIDEST) -> list[Table]:
+def score_tables(
+    task: Task, metric: str, gains: Sequence[Gain], known: Reference = NO_REFERENCE, widest: int = WIDEST
+) -> list[Table]:
     """Return a table of scores by language with the gain on the zero-shot average.
 
     If that table is wider than `widest` characters, the scores by language move to tables of their own.
+    known: scores that need no model. The majority class has a row of its own.
     """
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
     title = f"{task.name} · {metric}, %"
-    whole = _explained(_score_table(title, by_variant, languages, with_gain=True), task)
+    whole = _explained(_score_table(title, by_variant, languages, known, with_gain=True), task)
     if whole.width <= widest:
         return [whole]
     room = widest - max(len(label) for label in by_variant) - 2
     fitting = max(1, room // 7)
     fitting = -(-len(languages) // -(-len(languages) // fitting))
     chunks = [languages[first : first + fitting] for first in range(0, len(languages), fitting)]
-    parts = [_score_table(f"{title}, by language", by_variant, chunk, with_gain=False) for chunk in chunks]
-    return [_explained(_score_table(title, by_variant, [], with_gain=True), task), *parts]
+    parts = [_score_table(f"{title}, by language", by_variant, chunk, known, with_gain=False) for chunk in chunks]
+    return [_explained(_score_table(title, by_variant, [], known, with_gain=True), task), *parts]
 
 
 def _explained(table: Table, task: Task) -> Table:
@@ -195,7 +202,7 @@ def _by_variant(gains: Sequence[Gain], task: str, metric: str) -> dict[str, dict
 
 
 def _score_table(
-    title: str, by_variant: dict[str, dict[str, Gain]], languages: Sequence[str], with_gain: bool
+    title: str, by_variant: dict[str, dict[str, Gain]], languages: Sequence[str], known: Reference, with_gain: bool
 ) -> Table:
     columns = [Column("variant", True), *(Column(language) for language in languages)]
     if with_gain:
@@ -210,7 +217,22 @@ def _score_table(
                 TableCell(gain_text(average), average.sign, average.is_uncertain) if average else TableCell(NOTHING),
             ]
         rows.append(tuple(row))
-    return Table(title, tuple(columns), tuple(rows), _score_caption(by_variant) if with_gain else "")
+    if known.majority:
+        rows.append(_majority_row(by_variant, languages, known, len(columns), with_gain))
+    caption = " ".join(filter(None, (_score_caption(by_variant), reference_caption(known)))) if with_gain else ""
+    return Table(title, tuple(columns), tuple(rows), caption)
+
+
+def _majority_row(
+    by_variant: dict[str, dict[str, Gain]], languages: Sequence[str], known: Reference, width: int, with_gain: bool
+) -> tuple[TableCell, ...]:
+    """Return the row of the majority class. It has an average only if all variants average the same languages."""
+    shares = [known.majority_over([language]) for language in languages]
+    if with_gain:
+        averages = {by[ZERO_SHOT].languages for by in by_variant.values() if ZERO_SHOT in by}
+        shares.append(known.majority_over(averages.pop()) if len(averages) == 1 else None)
+    cells = [TableCell(MAJORITY), *(TableCell(percent(share)) for share in shares)]
+    return (*cells, *(TableCell(NOTHING) for _ in range(width - len(cells))))
 
 
 def _covered(seeds: set[int]) -> str:

@@ -7,7 +7,7 @@ Each training and each merge is one run. Each evaluated variant is one run, with
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.naming import factors, merges, module_name, module_path, train_name, trained_on, training_path
 from adaptx.planning.plan import Plan
-from adaptx.planning.stored_scores import StoredScores, metrics_digest
+from adaptx.planning.stored_scores import StoredScore, StoredScores, metrics_digest
 from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
 from adaptx.specs import Evaluate, Merge, ModelSpec, ModuleStage, Train
 from adaptx.specs.fingerprint import canonical, fingerprint
@@ -26,6 +26,9 @@ from adaptx.store.mixing import MIXING_FILE
 from adaptx.store.records import RESULT_FILE, SCORES_FILE, STAGE_FILE
 from adaptx.store.store import Store
 from adaptx.tracking.markers import Markers
+
+ONE_CLASS_TAG = "adaptx.one_class"
+"""Tag of a variant's run: the sets on which the model predicts one class only; empty if there are none."""
 
 MetricPoint = tuple[str, float, int]
 """(name, value, step)."""
@@ -58,6 +61,7 @@ class Record:
     path: name and key of each training and merge that led to a variant; None for other kinds of runs.
     parent: the run under which the UI lists this one.
     stamp: the text in the run's marker. It changes when there is something new to record, such as another score.
+    tags: tags of the run, such as the languages in which a model predicts one class only.
     """
 
     key: RunKey
@@ -71,6 +75,7 @@ class Record:
     parent: RunKey | None = None
     status: str = "FINISHED"
     stamp: str = ""
+    tags: dict[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True)
@@ -222,8 +227,9 @@ class Records:
         evaluated = [entry for _, entry in stored]
         results = [entry.train_result for entry in trainings]
         every = [*results, *(entry.merge_result for entry in merged)]
-        metrics = _scores(stored, self._scores)
-        peaks = [result.peak_memory_bytes for result in (*every, *(entry.scores for entry in evaluated))]
+        scored = [(evaluate, self._scores.read(evaluate, entry)) for evaluate, entry in stored]
+        metrics = _scores(scored)
+        peaks = [result.peak_memory_bytes for result in (*every, *(score.record for _, score in scored))]
         metrics["path/peak_memory_bytes"] = float(max(peaks))
         if results:
             metrics["trainable_parameters"] = float(results[-1].trainable_parameters)
@@ -253,6 +259,7 @@ class Records:
                 for each, known in modules
             ),
             stamp=pending.stamp,
+            tags={ONE_CLASS_TAG: _one_class(scored)},
         )
 
     def _describing(self, key: str) -> Evaluate:
@@ -312,29 +319,38 @@ def _milliseconds(entries: list[Entry]) -> int:
     return int(max((entry.folder / COMPLETE).stat().st_mtime for entry in entries) * 1000)
 
 
-def _scores(stored: list[tuple[Evaluate, Entry]], scores: StoredScores) -> dict[str, float]:
+def _scores(scored: Sequence[tuple[Evaluate, StoredScore]]) -> dict[str, float]:
     """Return the scores, each under its name `<task>/<language>/<metric>`.
 
     `<task>/avg/<metric>` is the average over all languages, and `<task>/avg_zero_shot/<metric>` is the average over
-    the languages without training rows.
+    the languages without training rows. `<task>/one_class_languages` is the number of languages in which all
+    predictions are of one class.
     """
     found: dict[str, float] = {}
-    tasks: dict[str, list[tuple[Evaluate, Entry]]] = {}
-    for evaluate, entry in stored:
-        tasks.setdefault(evaluate.task.name, []).append((evaluate, entry))
+    tasks: dict[str, list[tuple[Evaluate, StoredScore]]] = {}
+    for evaluate, score in scored:
+        tasks.setdefault(evaluate.task.name, []).append((evaluate, score))
     for task, evaluated in tasks.items():
-        by_language = {evaluate.language: scores.scores(evaluate, entry) for evaluate, entry in evaluated}
+        by_language = {evaluate.language: score.scores for evaluate, score in evaluated}
         averages = {
             "avg": equal_weights(list(by_language)),
             "avg_zero_shot": zero_shot_weights(evaluate for evaluate, _ in evaluated),
         }
-        for metric in evaluated[0][0].task.metrics:
+        for metric in evaluated[0][1].scores:
             found |= {f"{task}/{language}/{metric}": values[metric] for language, values in by_language.items()}
             for name, weights in averages.items():
                 if weights:
                     average = sum(weight * by_language[language][metric] for language, weight in weights.items())
                     found[f"{task}/{name}/{metric}"] = average
+        constant = [score for _, score in evaluated if score.record.one_class.predictions is not None]
+        found[f"{task}/one_class_languages"] = float(len(constant))
     return found
+
+
+def _one_class(scored: Sequence[tuple[Evaluate, StoredScore]]) -> str:
+    """Return the sets whose predictions are all of one class, such as `nli/de (entailment)`; empty for no such set."""
+    found = ((evaluate, score.record.one_class.predictions) for evaluate, score in scored)
+    return ", ".join(f"{each.task.name}/{each.language} ({name})" for each, name in found if name is not None)
 
 
 def _flat(value: Any, name: str) -> dict[str, Any]:

@@ -94,7 +94,9 @@ class Writer:
         given = {safe_name(key): str(value)[:MOST_PARAMETER_LENGTH] for key, value in record.parameters.items()}
         params = [Param(key, value) for key, value in given.items() if key not in run.data.params]
         finite, others = _split(record, run.data.metrics)
-        tags = {"adaptx.not_finite": ", ".join(others)[:MOST_TAG_LENGTH]} if others else {}
+        tags = {key: value[:MOST_TAG_LENGTH] for key, value in record.tags.items()}
+        if others:
+            tags["adaptx.not_finite"] = ", ".join(others)[:MOST_TAG_LENGTH]
         if record.path is not None:
             tags |= self._path_tags(record.path)
         self.client.log_batch(run_id, params=params, tags=[RunTag(key, value) for key, value in tags.items()])
