@@ -16,8 +16,9 @@ from adaptx.catalog import NLI, SIB200, SNLI, TATOEBA
 from adaptx.errors import UserError
 from adaptx.planning.damage import left_out_lines
 from adaptx.planning.plan import Plan
+from adaptx.planning.row_contents import RowContents
 from adaptx.report import tidy, write_report
-from adaptx.report.confounds import find_confounds, rows_differences
+from adaptx.report.confounds import find_confounds, rows_differences, shared_rows
 from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.measured import measure
@@ -332,7 +333,9 @@ def test_selection_and_leaks_are_told(model, sources, store) -> None:
         everywhere(train(model, TARGET, LORA, selection=Best(every=10)), TARGET),
     )
     fill(plan, store, sources)
-    text = "\n".join(find_confounds(plan.recipe, measure(plan, store)))
+    contents = RowContents(store, plan.identities)
+    text = "\n".join([*find_confounds(plan.recipe, measure(plan, store)), *shared_rows(plan.recipe, contents)])
+    assert "was checked by the names of the data sets only" in text
     assert "The weights of peeking are selected on development rows in Korean" in text
     assert "The weights of peeking are selected on rows of klue/klue/nli/validation" in text
     assert "leaking is trained on rows of klue/klue/nli/validation" in text

@@ -17,8 +17,10 @@ from adaptx.display.plan_lines import as_text, stage_lines
 from adaptx.display.sizes import gib
 from adaptx.display.tuning import later_line, tuning_json, tuning_lines
 from adaptx.errors import UserError
+from adaptx.planning.leaks import find_leaks
 from adaptx.planning.naming import factors, path_of_tasks
 from adaptx.planning.plan import Node, Plan, Status
+from adaptx.planning.row_contents import RowContents
 from adaptx.planning.unread import unread
 from adaptx.specs import Evaluate, Merge, Resources
 from adaptx.store.store import Store
@@ -75,7 +77,7 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
             }
             for node in plan.nodes
         ],
-        "notes": unread(plan),
+        "notes": [*unread(plan), *leaks(plan, store)],
         "tuning": tuning_json(plan, costs),
         "gpus": gpus_json(gpu_costs([*_to_do(plan, statuses), *plan.later], costs)),
     }
@@ -104,6 +106,8 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     tell_unread(plan, console)
     for line in tuning_lines(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in leaks(plan, store):
+        console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
     for line in tell_weights_that_go(plan, store):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(to_do_line(to_do, costs, store), markup=False, highlight=False, soft_wrap=True)
@@ -134,6 +138,11 @@ def tell_unread(plan: Plan, console: Console) -> None:
     """Print a line for each suite, published score and set of rows in the recipe that no stage uses."""
     for line in unread(plan):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def leaks(plan: Plan, store: Store) -> list[str]:
+    """Return a line for each two tasks of the plan that share rows, as far as contents are stored or quickly read."""
+    return find_leaks(plan.recipe.evaluations, RowContents(store, plan.identities)).sentences
 
 
 def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:

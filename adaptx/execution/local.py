@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
-from adaptx.execution.checking import check_rows
+from adaptx.execution.checking import check_rows, store_contents
 from adaptx.execution.crew import Crew, ThisProcess
 from adaptx.execution.groups import grouped
 from adaptx.execution.schedule import StageSchedule, Summary
@@ -12,8 +12,10 @@ from adaptx.execution.workers import Workers, worker_devices
 from adaptx.execution.workshop import Workshop
 from adaptx.planning.damage import set_aside_damaged
 from adaptx.planning.identity import evaluation_precision
+from adaptx.planning.leaks import find_leaks
 from adaptx.planning.lineage import answering_training
 from adaptx.planning.plan import Node, Plan, Status
+from adaptx.planning.row_contents import RowContents
 from adaptx.specs import Evaluate, Merge, Train
 from adaptx.store.live_runs import at_work, no_run_begins
 from adaptx.store.store import Store
@@ -81,6 +83,9 @@ def _checked_stages_to_do(plan: Plan, shop: Workshop, progress: Progress, keep: 
     to_do = [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
     for left_out in check_rows(to_do, shop):
         warn(str(left_out))
+    store_contents((node.stage for node in plan.nodes), shop)
+    for sentence in find_leaks(plan.recipe.evaluations, RowContents(shop.store, plan.identities)).sentences:
+        warn(sentence)
     if shop.device.type == "cpu" and not cpu_multiplies_bf16() and any(_multiplies_in_bf16(node) for node in to_do):
         warn(SLOW_BF16)
     _log.info("recipe %s: %d of %d stages to do on %s", plan.recipe.name, len(to_do), len(plan.nodes), shop.device)

@@ -77,6 +77,11 @@ class Identities:
         self._canonical: dict[Any, Json] = {}
         self._scored_sets: dict[tuple[Task, str, int | None, Pick], Json] = {}
 
+    @property
+    def sources(self) -> Sources:
+        """Where the rows and weights of the stages are."""
+        return self._sources
+
     def of(self, stage: Stage) -> Identity:
         """Return the identity of a stage.
 

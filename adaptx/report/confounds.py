@@ -9,7 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from adaptx.catalog.language_facts import unknown_languages
 from adaptx.catalog.languages import language_name
+from adaptx.planning.leaks import Pair, find_leaks, may_share_rows
 from adaptx.planning.naming import training_path
+from adaptx.planning.row_contents import RowContents
 from adaptx.report.measured import Measurements
 from adaptx.specs import Best, Evaluate, Exposure, ModelSpec, Recipe, Rows, SeenData, Task, Train
 
@@ -29,9 +31,9 @@ _EXPOSED = (
 
 
 def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
-    """Return a recipe's confounds, one sentence each.
+    """Return a recipe's confounds, one sentence each. Rows that sets share are found by `shared_rows`.
 
-    The order is: cut checkpoints, data seen before, overlapping rows, selection of weights, variants measured in
+    The order is: cut checkpoints, data seen before, selection of weights, variants measured in
     different languages, constant predictions, and unknown languages.
     """
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
@@ -39,12 +41,30 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
     return [
         *_cut(evaluates),
         *_exposures(evaluates),
-        *_leaks(evaluates),
+        *_selected_on_scored(evaluates),
         *_selections(trainings),
         *_uneven(measurements),
         *_one_class(measurements),
         *_unknown_languages(evaluates),
     ]
+
+
+def shared_rows(recipe: Recipe, contents: RowContents) -> list[str]:
+    """Return sentences about rows that occur in two trainings, or in a training and in a scored set.
+
+    Sets whose contents are not known are compared by name.
+    """
+    found = find_leaks(recipe.evaluations, contents)
+    by_name = dict.fromkeys(
+        f"{pair.training.task.name} is trained on rows of {scored.address} that {pair.other.task.name} is evaluated on "
+        f"in {language_name(scored.language)}: that score is not a valid test score."
+        for pair in found.unknown
+        if pair.other.language is not None
+        for scored in pair.other.sets
+        for rows in pair.training.sets
+        if may_share_rows(rows, scored)
+    )
+    return [*found.sentences, *by_name, *_not_compared(found.unknown)]
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
@@ -145,42 +165,32 @@ def _covers(seen: SeenData, rows: Rows) -> bool:
     return rows.hub_id == seen.what and (not seen.languages or rows.language in seen.languages)
 
 
-def _leaks(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return sentences about evaluated rows that also served to train the model or to select its weights."""
+def _not_compared(pairs: Sequence[Pair]) -> list[str]:
+    """Return at most one sentence, which names the tasks whose rows could not be compared by content."""
+    names = dict.fromkeys(used.task.name for pair in pairs for used in (pair.training, pair.other))
+    if not names:
+        return []
+    return [
+        f"Whether trainings and test sets share rows was checked by the names of the data sets only, for "
+        f"{', '.join(names)}: the contents of their rows are not stored. `adaptx run` stores them if the data is "
+        "available."
+    ]
+
+
+def _selected_on_scored(evaluates: Sequence[Evaluate]) -> list[str]:
+    """Return sentences about evaluated rows on which the model's weights were selected."""
     found: dict[str, None] = {}
     for evaluate in evaluates:
         scored = evaluate.task.rows_in(evaluate.language)
         for train in training_path(evaluate):
-            for rows in train.task.train:
-                if _overlap(rows, scored):
-                    found[
-                        f"{train.task.name} is trained on rows of {scored.address} that {evaluate.task.name} is "
-                        f"evaluated on in {language_name(evaluate.language)}: that score is not a valid test score."
-                    ] = None
             for rows in train.task.development if isinstance(train.config.selection, Best) else ():
-                if _overlap(rows, scored):
+                if may_share_rows(rows, scored):
                     found[
                         f"The weights of {train.task.name} are selected on rows of {scored.address} that "
                         f"{evaluate.task.name} is evaluated on in {language_name(evaluate.language)}: "
                         "that score is optimistic."
                     ] = None
     return list(found)
-
-
-def _overlap(one: Rows, other: Rows) -> bool:
-    """Return whether two sets may share rows. Limits are ignored, because a limit may keep any of the rows."""
-    if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
-        return False
-    ends = [float("inf") if rows.stop is None else rows.stop for rows in (one, other)]
-    return one.first < ends[1] and other.first < ends[0]
-
-
-def _are_apart(one: Rows, other: Rows) -> bool:
-    """Return whether both sets filter the same column by prefix, and no text has both prefixes (`ab` and `ac`)."""
-    if one.starts_with is None or other.starts_with is None or one.starts_with[0] != other.starts_with[0]:
-        return False
-    ours, theirs = one.starts_with[1], other.starts_with[1]
-    return not (ours.startswith(theirs) or theirs.startswith(ours))
 
 
 def _selections(trainings: Iterable[Train]) -> list[str]:

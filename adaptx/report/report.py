@@ -11,10 +11,11 @@ import adaptx
 from adaptx.catalog.languages import language_name
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
+from adaptx.planning.row_contents import RowContents
 from adaptx.report import html, provenance, text
 from adaptx.report.analysis import Analysis, analyse
 from adaptx.report.class_tables import class_table
-from adaptx.report.confounds import find_confounds, rows_differences
+from adaptx.report.confounds import find_confounds, rows_differences, shared_rows
 from adaptx.report.contrast import ContrastResult
 from adaptx.report.contrast_tables import contrast_metrics, contrast_table
 from adaptx.report.contrasts import contrast_results
@@ -303,6 +304,7 @@ def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _F
         rates=rate_plot(rate_curves(plan), out / "learning_rates.png"),
         selection=development_curves(provenance.results_by_name(plan, store), out / "development.png"),
         warnings=(
+            *shared_rows(plan.recipe, RowContents(store, plan.identities)),
             *find_confounds(plan.recipe, measurements),
             *tuning_warnings(plan),
             *rows_differences(measurements),

@@ -4,6 +4,7 @@
     merge/<name>-<fingerprint8>/      stage.json, module and head, result.json, complete
     evaluate/<name>-<fingerprint8>/   stage.json, scores.json, complete
     golds/<task>.<language>-<digest8>.json   the gold answers of an evaluation set
+    rows/<digest16>.npy               64 bits per row that a training reads or an evaluation scores
     working/<fingerprint16>/          the saved state of an unfinished training
     working/<fingerprint16>.lock      locked by the process that carries out the stage
     runs/                             the active runs of the store, and which weights they need (see live_runs.py)
