@@ -202,7 +202,9 @@ def test_one_class_alone_is_said_and_recorded(world, tmp_path):
     assert records[0]["one_class"]["golds"] is None
     assert records[0]["one_class"]["predictions"] == records[0]["predictions"][0]
     assert records[1]["one_class"]["golds"] == "entailment"
-    assert any(line.startswith("nli in xa: all 6 predictions are") for line in noted.lines)
+    said = next(line for line in noted.lines if "nli in xa: all 6 predictions are" in line)
+    assert said.startswith("lora-r8 · baseline, ")
+    assert "train it with a higher learning rate, more steps or more rows" in said
     assert any("nli in xb: all" in line and "gold answers of this set are entailment" in line for line in noted.lines)
 
 

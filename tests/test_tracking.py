@@ -23,7 +23,7 @@ from support.fake_store import (
 from adaptx.catalog import NLI as EVERYWHERE
 from adaptx.catalog import SNLI, TATOEBA
 from adaptx.metrics import METRICS
-from adaptx.planning.naming import training_path
+from adaptx.planning.naming import factors, training_path
 from adaptx.planning.plan import Plan
 from adaptx.report.gain import ZERO_SHOT
 from adaptx.report.gain_metrics import gain_metrics
@@ -32,6 +32,7 @@ from adaptx.report.measured import measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store.mixing import MIXING_FILE
+from adaptx.store.records import OneClass
 from adaptx.store.store import Store, write_json
 from adaptx.tracking.address import Address
 from adaptx.tracking.markers import markers_of
@@ -142,7 +143,11 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     expected |= {"target": "nli", "seed": "1"}
     assert expected.items() <= run.data.params.items()
     scores = {key: value for key, value in run.data.metrics.items() if key.startswith("nli/")}
-    assert set(scores) == {f"nli/{each}/accuracy" for each in (*NLI.languages, "avg", "avg_zero_shot")}
+    places = (*NLI.languages, "avg", "avg_zero_shot")
+    wanted = {f"nli/{each}/{metric}" for each in places for metric in ("accuracy", "macro_f1")}
+    assert set(scores) == {*wanted, "nli/one_class_languages"}
+    assert scores["nli/one_class_languages"] == 0
+    assert run.data.tags["adaptx.one_class"] == ""
     assert 0.123 not in scores.values(), "what the fake scores.json claims"
     evaluate = next(e for e in plan.recipe.evaluations if isinstance(e.model, Train) and e.model == node.stage)
     results = [store.find(plan.fingerprint_of(each)).result for each in training_path(evaluate)]
@@ -157,6 +162,17 @@ def test_one_run_a_training_and_a_variant_with_all_that_a_person_compares(model,
     artifacts = [file.name for file in (store.root / "mlartifacts").rglob("*.json")]
     assert artifacts.count("scores.json") == len([node for node in plan.nodes if node.kind == "evaluate"])
     assert artifacts.count("mixing.json") == 1
+
+
+def test_a_variant_that_predicts_one_class_has_a_tag_and_a_count(model, sources, store) -> None:
+    plan = grid(model, sources)
+    fill(plan, store, sources)
+    evaluate = next(each for each in plan.recipe.evaluations if each.task.name == "nli" and each.language == "ko")
+    put_values(store, plan.fingerprint_of(evaluate), one_class=OneClass(None, "neutral"))
+    assert record(plan, store) == []
+    run = runs(store, "variant")[factors(evaluate).label]
+    assert run.data.tags["adaptx.one_class"] == "nli/ko (neutral)"
+    assert run.data.metrics["nli/one_class_languages"] == 1
 
 
 def shown(plan: Plan, store: Store) -> dict[tuple[str, str], float]:
@@ -178,7 +194,7 @@ def recorded(store: Store) -> dict[tuple[str, str], float]:
         (name, metric): value
         for name, run in runs(store, "variant").items()
         for metric, value in run.data.metrics.items()
-        if metric.startswith(("nli/", "tatoeba/")) and "/avg/" not in metric
+        if metric.startswith(("nli/", "tatoeba/")) and "/avg/" not in metric and metric.rpartition("/")[2] in METRICS
     }
 
 
