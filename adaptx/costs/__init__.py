@@ -1,1 +1,1 @@
-"""Costs of stages, computed by formulas without torch: operations, bytes, and hours per type of GPU."""
+"""Predict the costs of stages by formulas, without torch: operations, bytes, and hours per type of GPU."""

@@ -1,7 +1,4 @@
-"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and trainings that do not fit.
-
-Everything is computed without torch.
-"""
+"""The cost of a plan's remaining stages on each type of GPU: hours, peak memory, and trainings that do not fit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,10 +16,10 @@ ON_A_GPU = Resources(device="cuda")
 class GpuCost:
     """The cost of stages that run one after the other on one GPU.
 
-    hours: time at a rate of `utilisation` times the peak rate. peak_memory_bytes: the largest predicted memory of a
-    training, or None if no training has a prediction. with_gradient_checkpointing: number of trainings that fit only
-    with gradient checkpointing. too_large: number of trainings that do not fit even with gradient checkpointing and the
-    smallest micro-batch size.
+    hours: time if the GPU works at `utilisation` (a share) of its peak rate. peak_memory_bytes: the largest predicted
+    memory of a training, or None if no training has a prediction. with_gradient_checkpointing: number of trainings that
+    fit only with gradient checkpointing. too_large: number of trainings that do not fit even with gradient
+    checkpointing and the smallest micro-batch size.
     """
 
     gpu: Gpu
@@ -50,8 +47,8 @@ class GpuCosts:
 def gpu_costs(nodes: Sequence[Node], costs: Mapping[str, Cost | None], gpus: Sequence[Gpu] = GPUS) -> GpuCosts:
     """Return the cost of running these stages on each GPU.
 
-    costs: the cost of each stage, by fingerprint; None if it is unknown. The costs on any device will do, because only
-    the number of operations is used.
+    costs: the cost of each stage, by fingerprint; None if it is unknown. Only its number of operations is used, so the
+    costs may be for any device.
     """
     estimates = [costs[node.fingerprint] for node in nodes]
     flops = sum(estimate.flops for estimate in estimates if estimate is not None)

@@ -1,7 +1,4 @@
-"""Find the trainings of a plan that will not fit into a device's memory, and options with which each of them fits.
-
-Everything is computed without torch.
-"""
+"""Find the trainings of a plan that will not fit into a device's memory, and options with which they fit."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -31,7 +28,7 @@ def too_large(nodes: Iterable[Node], resources: Resources, memory_bytes: int) ->
     """
     found: list[TooLarge] = []
     for node in nodes:
-        needed = _needed(node.stage, resources) if isinstance(node.stage, Train) else None
+        needed = _needed_on_device(node.stage, resources) if isinstance(node.stage, Train) else None
         if needed is not None and not fits(needed, memory_bytes):
             assert isinstance(node.stage, Train)
             found.append(TooLarge(node, needed, tuple(_remedies(node.stage, resources, memory_bytes))))
@@ -45,23 +42,20 @@ def unpredicted(nodes: Iterable[Node], resources: Resources) -> list[Node]:
     ]
 
 
-def _needed(train: Train, resources: Resources) -> int | None:
-    """Return the memory that a device needs for a training, or None without a prediction."""
+def _needed_on_device(train: Train, resources: Resources) -> int | None:
     peak = longest_peak_bytes(train, resources)
     return None if peak is None else needed_bytes(peak, resources.device_type)
 
 
 def _remedies(train: Train, resources: Resources, memory_bytes: int) -> Iterator[str]:
-    """Yield the option for the largest micro-batch that fits, first without, then with gradient checkpointing.
-
-    None of these options changes the result of the training.
-    """
+    # These options do not change the result: the largest micro-batch that fits, first without, then with gradient
+    # checkpointing.
     batch_size, longest = train.config.batch_size, train.config.max_length
     for gradient_checkpointing in dict.fromkeys((resources.gradient_checkpointing, True)):
         words = "--gradient-checkpointing" if gradient_checkpointing and not resources.gradient_checkpointing else ""
         for tokens in halvings(resources.largest_micro_batch(batch_size, batch_size * longest, longest), FEWEST_TOKENS):
             changed = replace(resources, micro_batch_tokens=tokens, gradient_checkpointing=gradient_checkpointing)
-            needed = _needed(train, changed)
+            needed = _needed_on_device(train, changed)
             if needed is not None and fits(needed, memory_bytes):
                 yield " ".join(filter(None, (words, f"--micro-batch-tokens {tokens}")))
                 break

@@ -1,9 +1,9 @@
-"""The cost of a stage in closed form, from the catalog's shapes, without torch or weights.
+"""Compute the cost of a stage by formulas from its model's shape, without torch or weights.
 
 Work is counted in floating-point operations. A forward pass costs 2 operations per parameter and token. The backward
 pass costs 2 more per parameter of every layer, and another 2 per parameter that is trained, for its gradient (Kaplan et
-al. 2020, arXiv:2001.08361, section 2.1). Seconds are computed from a rate, which is measured on stages of the same
-store or, if there are none, assumed.
+al. 2020, arXiv:2001.08361, section 2.1). Seconds are computed from operations by a rate, which is measured on stages of
+the same store or, if there are none, assumed.
 """
 
 import functools
@@ -60,7 +60,7 @@ class Cost:
 
 
 def rows_read(rows: Rows, limit: int | None) -> int | None:
-    """Return how many rows are read from a set under a limit; None if its size is unknown and there is no limit."""
+    """Return how many rows of a set are read under a limit; None if its size is unknown and there is no limit."""
     known = [count for count in (rows.expected, limit) if count is not None]
     return min(known) if known else None
 
@@ -74,7 +74,7 @@ def trainable_parameters(train: Train, shape: Shape) -> int:
 
 @functools.cache
 def _module_parameters(method: Method, shape: Shape) -> int:
-    """Return the number of parameters in a method's module. Cached: plans have thousands of stages and few methods."""
+    # Cached, because plans have thousands of stages and few methods.
     return method.parameters(shape)
 
 
@@ -86,8 +86,7 @@ def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_T
     return (task.format.texts_per_row + further) * tokens_per_text
 
 
-def _training_rows(train: Train) -> dict[Task, int | None]:
-    """Return the number of training rows of each task, after the training's limit; None for an unknown number."""
+def _training_row_counts(train: Train) -> dict[Task, int | None]:
     found: dict[Task, int | None] = {}
     for task in train.tasks:
         known = [rows.expected for rows in task.train]
@@ -113,7 +112,7 @@ def cost(
         return _evaluation_cost(stage, rate, tokens_per_text, resources)
     if isinstance(stage, Merge):
         return _merge_cost(stage, rate, tokens_per_text)
-    shape, rows = stage.model.shape, _training_rows(stage)
+    shape, rows = stage.model.shape, _training_row_counts(stage)
     counts = {task: count for task, count in rows.items() if count is not None}
     if shape is None or len(counts) < len(rows):
         return None
@@ -132,17 +131,15 @@ def cost(
 
 
 def training_flops(tokens: int, shape: Shape, trained: int) -> float:
-    """Return the number of floating-point operations of a training over `tokens` tokens: the forward pass, the
-    backward pass through every layer, and the gradients of the `trained` parameters.
+    """Return the number of floating-point operations of a training that reads `tokens` tokens.
+
+    trained: number of parameters that are trained.
     """
     return tokens * (4.0 * shape.encoder_parameters + 2.0 * min(trained, shape.encoder_parameters))
 
 
 def longest_peak_bytes(train: Train, resources: Resources) -> int | None:
-    """Return the peak memory of a training if every sequence has the maximum length. The number of rows is not needed.
-
-    None in the same cases as for `training_peak_bytes`.
-    """
+    """Return `training_peak_bytes` for a training in which every sequence has the maximum length."""
     longest = train.config.max_length
     sequences = max(task.format.sequences_per_item for task in train.tasks)
     return training_peak_bytes(train, train.config.batch_size * sequences * longest, longest, resources)
@@ -178,15 +175,14 @@ def training_peak_bytes(train: Train, batch_tokens: int, longest: int, resources
     return peak + MIXED * len(below.fused) * most * shape.layers * shape.hidden_size * 4
 
 
-def _parameters_beside(model: ModelSpec | ModuleStage, shape: Shape) -> int:
-    """Return the number of parameters that a model's own module adds to the checkpoint."""
+def _parameters_of_own_module(model: ModelSpec | ModuleStage, shape: Shape) -> int:
     if isinstance(model, ModelSpec) or model.method.whole:
         return 0
     return trainable_parameters(model, shape) if isinstance(model, Train) else _module_parameters(model.method, shape)
 
 
 def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
-    """Return the cost of a merge: a few operations per merged parameter, and the scoring during a weight search."""
+    # A merge costs a few operations per merged parameter, and the scoring during a weight search.
     shape = merge.model.shape
     if shape is None:
         return None
@@ -198,15 +194,14 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
         rows = [rows_read(rows, search.limit) for rows in search.task.development]
         if None in rows:
             return None
-        examples = _scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
+        examples = _most_scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
         tokens = int(examples * tokens_per_example(search.task, tokens_per_text))
         flops += 2.0 * tokens * shape.encoder_parameters
     held = read + merged + (shape.parameters if search is not None or merge.method.whole else 0)
     return Cost(examples, tokens, flops, flops / rate, 4 * held, 0)
 
 
-def _scorings(search: WeightSearch, count: int) -> int:
-    """Return the maximum number of times that a search scores a merged module."""
+def _most_scorings(search: WeightSearch, count: int) -> int:
     return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
 
 
@@ -221,6 +216,6 @@ def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resou
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters
     most = resources.largest_micro_batch(num_rows, tokens, 0)
-    beside = _parameters_beside(model, shape)
+    beside = _parameters_of_own_module(model, shape)
     peak = inference_peak_bytes(shape, evaluation_precision(stage), PackedRow(most, 0), beside)
     return Cost(num_rows, tokens, flops, flops / rate, peak, 0)

@@ -1,10 +1,9 @@
-"""Peak memory of a training step in closed form, computed in microseconds without torch or weights.
+"""Predict the peak memory of a training step by a formula, without torch or weights.
 
-Weights, gradients and AdamW's moments are counted exactly. The activations that the forward pass saves, and temporary
-tensors, grow linearly with products such as tokens times hidden size. Their memory is therefore a sum over these
-products, each multiplied by a number of bytes. The numbers are read from `step_memory.csv`, which
-`benchmarks/fit_step_memory.py` fits to the recorded memory of steps of small networks. `adaptx memory` records a
-step of the user's own network instead, which is slower.
+Weights, gradients and AdamW's moments are counted exactly. The memory of saved activations and temporary tensors is a
+sum over products such as tokens x hidden size, each multiplied by a number of bytes. `step_memory.csv` holds these
+numbers; `benchmarks/fit_step_memory.py` fits them to the recorded memory of steps of small networks. `adaptx memory`
+records a step of the user's own network instead, which is slower.
 """
 
 import csv
@@ -85,7 +84,6 @@ def weight_bytes(step: StepSize) -> int:
 def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, beside: int = 0) -> int:
     """Return the peak memory of predicting: all weights, and the hidden states of one layer.
 
-    The hidden states are counted at their widest, in fp32: a layer's input, its output, and the states in between.
     beside: number of parameters in modules, which are in fp32.
     """
     widest = row.tokens * (4 * shape.hidden_size + 2 * shape.intermediate_size)
@@ -93,10 +91,10 @@ def inference_peak_bytes(shape: Shape, precision: Precision, row: PackedRow, bes
 
 
 def products(shape: Shape, method: Method, row: PackedRow) -> Terms:
-    """Return the sizes to which a step's memory is proportional, by name: `n T D` is layers x tokens x hidden size.
+    """Return the products to which a step's memory is proportional, by name: `n T D` is layers x tokens x hidden size.
 
-    In a name, n is the number of layers, D the hidden size, I the intermediate size, H the number of attention heads,
-    T is `row.tokens` and L is `row.longest`. A method may add names of its own; its `step_sizes` explains them.
+    Letters in a name: n is the number of layers, D the hidden size, I the intermediate size, H the number of attention
+    heads, T is `row.tokens` and L is `row.longest`. A method may add names of its own; its `step_sizes` explains them.
     """
     hidden, inner = shape.hidden_size, shape.intermediate_size
     layers, tokens = shape.layers, row.tokens
@@ -129,7 +127,7 @@ def _key(
 
 @functools.cache
 def _fitted() -> dict[tuple[str | None, ...], dict[str, Terms]]:
-    """Return the fitted bytes per product: `_fitted()[key]["forward"]["n T D"]`, where `key` is a step's `_key`."""
+    # For example, `_fitted()[key]["forward"]["n T D"]` is a number of bytes; `key` is a step's `_key`.
     found: dict[tuple[str | None, ...], dict[str, Terms]] = {}
     lines = (files("adaptx.costs") / "step_memory.csv").read_text().splitlines()
     for device, architecture, method, precision, kept, phase, term, size in list(csv.reader(lines))[1:]:

@@ -19,9 +19,9 @@ from adaptx.specs import Full, Method, ModelSpec, Published
 
 
 def read_layout(module: Published, sources: Sources) -> Layout:
-    """Return the method of a module, read from its files, and the place of each of its tensors in the model.
+    """Return the method of a published module and the place of each of its tensors in the model, read from its files.
 
-    The method that the recipe states, `module.method`, is not used.
+    `module.method`, the method that the recipe states, is not used.
 
     Raises:
         MissingInput: the files are not available.
@@ -46,7 +46,7 @@ def read_layout(module: Published, sources: Sources) -> Layout:
 
 
 def read_base(module: Published, sources: Sources) -> str:
-    """Return the checkpoint that the module's config names as its base, or an empty string if it names none."""
+    """Return the name of the base checkpoint in the module's config, or an empty string if there is none."""
     config = read_settings(find_folder(module, sources) / CONFIG_FILE)
     return str(config.get("base_model_name_or_path" if "peft_type" in config else "model_name") or "")
 
@@ -67,7 +67,7 @@ def read_method(
 
 
 def written(method: Method) -> str:
-    """Return the Python code of a method without fields that have their defaults, such as `Lora(rank=16)`."""
+    """Return a method as Python code, such as `Lora(rank=16)`. Fields with default values are left out."""
     given = {
         field.name: getattr(method, field.name)
         for field in dataclasses.fields(method)

@@ -1,4 +1,4 @@
-"""Check that a published module has the base and the method (including sites and ranks) that a recipe states."""
+"""Check that a published module has the base and the method that a recipe states."""
 
 import logging
 
@@ -13,7 +13,7 @@ _OWNERS = ("google-bert", "FacebookAI")
 
 
 def module_refusal(module: Published, sources: Sources) -> str | None:
-    """Return how a module's files differ from the recipe, and what to write instead; None if they do not differ."""
+    """Return how a module's files differ from the recipe, and what to write instead; None if they agree."""
     try:
         layout = read_layout(module, sources)
     except UserError as error:
@@ -34,11 +34,11 @@ def module_refusal(module: Published, sources: Sources) -> str | None:
 
 
 def base_refusal(module: Published, sources: Sources) -> str | None:
-    """Return a message with both names if a module's base may differ from the recipe's model, otherwise None."""
+    """Return a message if a module's base checkpoint may differ from the recipe's model, otherwise None."""
     named, ours = read_base(module, sources), module.model.hub_id
     if module.same_base or _same_name(named, ours):
         return None
-    theirs = _digest(named, sources)
+    theirs = _digest_if_available(named, sources)
     digest = sources.model(module.model).digest
     if theirs is not None and theirs == digest:
         return None
@@ -54,8 +54,7 @@ def _same_name(named: str, ours: str) -> bool:
     return named == ours or ("/" not in named and ours in {f"{owner}/{named}" for owner in _OWNERS})
 
 
-def _digest(named: str, sources: Sources) -> str | None:
-    """Return the digest of the checkpoint that a module names as its base, or None if it is not available."""
+def _digest_if_available(named: str, sources: Sources) -> str | None:
     if not named:
         return None
     try:

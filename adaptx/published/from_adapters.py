@@ -35,7 +35,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     Raises:
         UserError: the module is of another kind or size, or has a setting that `Bottleneck` does not have.
     """
-    method = _method(config)
+    method = _bottleneck(config)
     ours = shape_of(model)
     if (reason := ours.architecture.adapters_refused) is not None:
         raise UserError(f"it would not compute the same as in the adapters library: {reason}")
@@ -65,12 +65,7 @@ def adapters_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) ->
     return Layout(method, tuple(placed))
 
 
-def _method(config: dict[str, Any]) -> Bottleneck:
-    """Return the method that the config describes.
-
-    Raises:
-        UserError: the config is not of the adapters library, or has a setting that `Bottleneck` does not have.
-    """
+def _bottleneck(config: dict[str, Any]) -> Bottleneck:
     settings: Any = config.get("config")
     if not isinstance(config.get("hidden_size"), int) or not isinstance(settings, dict) or not settings:
         raise UserError(

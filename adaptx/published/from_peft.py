@@ -1,9 +1,8 @@
 """Read a LoRA module that peft wrote (adapter_config.json, adapter_model.safetensors).
 
 Rank and alpha patterns are accepted. If the ranks at a site (`query`, for instance) differ between layers, all layers
-get the largest of them. The additional ranks are zero in both matrices, so their gradients are zero and they stay zero.
-A trained bias is read as its difference from the base's bias. With peft's `lora_bias`, this difference is the scale
-times a stored vector. With `bias="lora_only"`, the file holds the whole bias, from which the base's bias is subtracted.
+get the largest of them; the additional ranks are zero and stay zero in training. A trained bias is read as its
+difference from the base's bias.
 """
 
 import math
@@ -52,22 +51,22 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
     """
     if config["peft_type"] != "LORA":
         raise UserError(f"peft_type is {config['peft_type']!r}; adaptx can use only LORA")
-    _check_settings(config)
+    _check_is_plain_lora(config)
     stack, matcher = stack_of(model), Matcher()
     file = _read_names(config, shapes, stack, model)
     ranks, scales = dict[Place, int](), dict[Place, float]()
     for place, path in file.paths.items():
         pair = [shapes.get(file.tensors.get((*place, tensor), "")) for tensor in ("lora_A", "lora_B")]
-        rank = _rank(int(patterned(config, "rank_pattern", "r", path, matcher)), path, pair, place, model)
+        rank = _checked_rank(int(patterned(config, "rank_pattern", "r", path, matcher)), path, pair, place, model)
         alpha = patterned(config, "alpha_pattern", "lora_alpha", path, matcher)
         ranks[place], scales[place] = rank, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
     if min(scales.values()) <= 0:
         raise UserError(f"its config has an alpha of zero or less: lora_alpha={config['lora_alpha']!r}")
     check_layers(file.paths, model)
-    _check_places(config, file, stack, model, matcher)
+    _check_selected_maps_have_lora(config, file, stack, model, matcher)
     for place, name in file.biases.items():
         _check_bias(name, place, shapes[name], shapes.get(file.tensors.get((*place, "lora_B"), "")), model)
-    method = _method(ranks, scales, bool(file.biases))
+    method = _lora(ranks, scales, bool(file.biases))
     placed = [
         TensorPlace(
             name=name,
@@ -96,11 +95,11 @@ def peft_layout(config: dict[str, Any], shapes: Shapes, model: ModelSpec) -> Lay
 
 @dataclass
 class _Names:
-    """The names of a file's tensors, by their place in the model. A linear map's place is `(3, "query")`, for instance.
+    """The names of a file's tensors.
 
-    tensors: the name at each place such as `(3, "query", "lora_A")`. paths: the path of each linear map with LoRA, on
-    which the config's patterns are matched. biases: the name of each linear map's bias. of_head: tensors of poolers
-    and heads, which are not used.
+    tensors: the name at each place, such as `(3, "query", "lora_A")`. paths: the path of each linear map that has LoRA,
+    by its place `(3, "query")`. biases: the name of each bias, by the place of its linear map. of_head: tensors of
+    poolers and heads, which are not used.
     """
 
     tensors: dict[tuple[int, str, str], str] = field(default_factory=dict[tuple[int, str, str], str])
@@ -110,11 +109,6 @@ class _Names:
 
 
 def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model: ModelSpec) -> _Names:
-    """Return the names of a file's tensors, by their place in the model.
-
-    Raises:
-        UserError: a tensor does not belong to a plain LoRA module, two have the same place, or no LoRA tensor exists.
-    """
     found, bias = _Names(), _WHOLE_BIAS if config.get("bias") == "lora_only" else _ADDED_BIAS
     for name in shapes:
         if _is_of_head(name, model):
@@ -136,12 +130,9 @@ def _read_names(config: dict[str, Any], shapes: Shapes, stack: LayerStack, model
     return found
 
 
-def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model: ModelSpec, matcher: Matcher) -> None:
-    """Check that the file has LoRA tensors for exactly the linear maps that its config selects.
-
-    Raises:
-        UserError: tensors are missing for a selected linear map, or exist for one that is not selected.
-    """
+def _check_selected_maps_have_lora(
+    config: dict[str, Any], file: _Names, stack: LayerStack, model: ModelSpec, matcher: Matcher
+) -> None:
     ((layer, site), path), *_ = file.paths.items()
     prefix = path.removesuffix(f"{stack.layer.format(layer)}.{stack.paths[site]}")
     sites = {site: inner for site, inner in stack.paths.items() if site in shape_of(model).linear_maps}
@@ -171,12 +162,7 @@ def _check_places(config: dict[str, Any], file: _Names, stack: LayerStack, model
         )
 
 
-def _check_settings(config: dict[str, Any]) -> None:
-    """Check that a config describes plain LoRA, with or without biases.
-
-    Raises:
-        UserError: a setting has a value of the wrong type, or makes the module something other than plain LoRA.
-    """
+def _check_is_plain_lora(config: dict[str, Any]) -> None:
     for name in ("r", "lora_alpha"):
         if isinstance(config.get(name), bool) or not isinstance(config.get(name), int | float):
             raise UserError(f"its config has {name}={config.get(name)!r}, which is not a number")
@@ -211,18 +197,15 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(isinstance(each, str) for each in value))  # pyright: ignore[reportUnknownVariableType]
 
 
-def _method(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
-    """Return the method. Each site gets the largest rank and the largest scale that it has in any layer.
-
-    The most frequent pair of rank and alpha becomes the method's `rank` and `alpha`. The method's `ranks` and `alphas`
-    hold the values of each site.
-    """
+def _lora(ranks: Mapping[Place, int], scales: Mapping[Place, float], bias: bool) -> Lora:
+    # Each site gets the largest rank and the largest scale that it has in any layer. The most frequent pair of rank
+    # and alpha becomes the method's own `rank` and `alpha`.
     sizes: dict[str, tuple[int, float]] = {}
     for wanted in SITES:
         places = [place for place in ranks if wanted in sites_behind(place[1])]
         if places:
             rank = max(ranks[place] for place in places)
-            sizes[wanted] = rank, _tidy(max(scales[place] for place in places) * rank)
+            sizes[wanted] = rank, _without_float_error(max(scales[place] for place in places) * rank)
     ((rank, alpha), _), *_ = Counter(sizes.values()).most_common(1)
     own_ranks = tuple((site, rank) for site, (rank, _) in sizes.items())
     own_alphas = tuple((site, alpha) for site, (_, alpha) in sizes.items())
@@ -236,11 +219,8 @@ def _check_bias(name: str, place: Place, bias: tuple[int, ...], up: tuple[int, .
         raise UserError(f"it holds {name}, but that linear map of {model.hub_id} has no bias")
 
 
-def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
-    """Return the rank of a pair of matrices. Check it against the config, and the matrices' sizes against the model.
-
-    told: the rank in the config. pair: the shapes of lora_A and lora_B, with None for a missing matrix.
-    """
+def _checked_rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place, model: ModelSpec) -> int:
+    # `told` is the rank in the config; `pair` has the shapes of lora_A and lora_B, with None for a missing matrix.
     down, up = pair
     if down is None or up is None or len(down) != 2 or len(up) != 2 or down[0] != up[1]:
         raise UserError(f"lora_A {down} and lora_B {up} of {path} cannot be multiplied")
@@ -257,9 +237,7 @@ def _rank(told: int, path: str, pair: list[tuple[int, ...] | None], place: Place
 
 
 def _is_of_head(name: str, model: ModelSpec) -> bool:
-    """Return whether a tensor belongs to a pooler or head, so that it does not change the backbone's hidden states. The
-    lm_head of a model that writes text is not a head in this sense, because LoRA there changes the written text.
-    """
+    # The lm_head of a model that writes text does not count, because LoRA there changes the written text.
     parts = set(name.removeprefix(PREFIX).split(".")[:2]) & HEAD_PARTS
     return bool(parts) and not (parts == {"lm_head"} and model.family is not ModelFamily.ENCODER)
 
@@ -274,6 +252,5 @@ def _place(path: str, stack: LayerStack, name: str) -> Place:
     return layer, site
 
 
-def _tidy(value: float) -> float:
-    """Return the value, rounded to an integer if rounding changes it only by a floating-point error."""
+def _without_float_error(value: float) -> float:
     return float(round(value)) if math.isclose(value, round(value), rel_tol=1e-12) else value

@@ -1,4 +1,4 @@
-"""Find where in a model the tensors of a module's file belong, and check them against the model's sizes."""
+"""Find where in a model the tensors of a published module belong, and check them against the model's sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -78,7 +78,10 @@ def stack_of(model: ModelSpec) -> LayerStack:
 
 
 def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int, str]:
-    """Return a module's layer and its path in the layer: `(3, "output")` for `bert.encoder.layer.3.output`."""
+    """Split a path in the network into a layer's number and the path in that layer.
+
+    For `bert.encoder.layer.3.output`, this is `(3, "output")`.
+    """
     for stack in stacks:
         before = stack.layer.removesuffix("{}")
         start = path.find(before)
@@ -95,10 +98,10 @@ def place_in(path: str, stacks: tuple[LayerStack, ...], name: str) -> tuple[int,
 
 
 def check_layers(places: Mapping[tuple[int, str], str], model: ModelSpec, every: bool = False) -> None:
-    """Check that modules lie only in layers that the model has and, with `every`, that each layer has a module.
+    """Check that a published module has tensors only in layers of the model and, with `every`, in every layer.
 
     Raises:
-        UserError: a module lies in a layer that does not exist, or, with `every`, a layer has no module.
+        UserError: a layer does not exist in the model or, with `every`, has no tensors.
     """
     layers = {layer for layer, _ in places}
     have = shape_of(model).all_layers

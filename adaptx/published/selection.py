@@ -1,7 +1,7 @@
 """Find the linear maps that a peft config selects for LoRA, by peft's rules (its `check_target_module_exists`).
 
-Matching has a time limit, because the regular expressions come from a file that someone else wrote, and some
-expressions could take practically forever.
+The config's regular expressions come from someone else's file, and some could take practically forever. Matching
+therefore has a time limit.
 """
 
 import re
@@ -63,25 +63,27 @@ def is_selected(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
     wanted: Any = config.get("target_modules")
     if isinstance(wanted, str):
         return wanted.lower() == ALL_LINEAR or matcher.match(wanted, path, whole=True) is not None
-    return _is_named(path, wanted or ()) and _is_transformed(config, path, matcher)
+    return _is_named(path, wanted or ()) and _is_in_selected_layers(config, path, matcher)
 
 
 def patterned(config: Mapping[str, Any], pattern: str, default: str, path: str, matcher: Matcher) -> float:
-    """Return a module's rank or alpha: the first value in `config[pattern]` whose key matches the end of `path`.
+    """Return the rank or alpha of the linear map at `path`: the first value in `config[pattern]` whose key matches the
+    end of `path`.
 
-    pattern: `rank_pattern` or `alpha_pattern`. default: setting that holds if no key matches, `r` or `lora_alpha`.
+    pattern: `rank_pattern` or `alpha_pattern`. default: the setting that applies if no key matches, `r` or
+    `lora_alpha`.
     """
     patterns: Mapping[str, float] = config.get(pattern) or {}
     found = (
         value
         for key, value in patterns.items()
-        if _may_end(path, key) and matcher.match(key, path, frame=r"(.*\.)?({})$") is not None
+        if _may_match_end(path, key) and matcher.match(key, path, frame=r"(.*\.)?({})$") is not None
     )
     return next(found, config[default])
 
 
-def _may_end(path: str, key: str) -> bool:
-    """Return whether the key may match the path's end. Plain names that cannot are ruled out here, to save time."""
+def _may_match_end(path: str, key: str) -> bool:
+    # Plain names that cannot match are ruled out here, to save time.
     return not _PLAIN_NAME.fullmatch(key) or path.endswith(key[key.rfind(".") + 1 :])
 
 
@@ -89,8 +91,7 @@ def _is_named(path: str, names: Sequence[str]) -> bool:
     return path in names or any(path.endswith(f".{name}") for name in names)
 
 
-def _is_transformed(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
-    """Return whether the path lies in one of the layers that the config selects (layers_to_transform)."""
+def _is_in_selected_layers(config: Mapping[str, Any], path: str, matcher: Matcher) -> bool:
     layers: Any = config.get("layers_to_transform")
     if layers is None or layers == []:
         return True

@@ -43,7 +43,7 @@ def read_settings(file: Path) -> dict[str, Any]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check a checkpoint's folder for planning, without reading tensors or parsing the tokenizer's vocabulary.
+    """Check a checkpoint's folder for planning. Neither tensors nor the vocabulary is read.
 
     Raises:
         UserError: as for `check_settings` and `weight_files`; also if a weight file is cut short or does not have the
@@ -68,11 +68,9 @@ def check_folder(folder: Path) -> None:
 
 
 def check_rows(tokens: Mapping[str, int], rows: int, folder: Path) -> None:
-    """Check that the embeddings have a row for each token.
+    """Check that the embedding matrix has a row for each token. It may have more rows than tokens.
 
-    Additional rows are fine, because many checkpoints round the number of rows up.
-
-    tokens: the id of each token. rows: number of rows in the embeddings.
+    tokens: the id of each token. rows: number of rows in the matrix.
 
     Raises:
         UserError: a token has no row.
@@ -162,11 +160,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
 
 
 def _check_index(index: Path, places: dict[str, str], files: tuple[Path, ...]) -> None:
-    """Check that each tensor is in the file that the index names.
-
-    Raises:
-        UserError: a tensor is in two files, in another file than the index says, or in no file.
-    """
+    """Check that the index names, for each tensor, the only file that holds it."""
     held: dict[str, str] = {}
     for file in files:
         for name in tensor_shapes(file):

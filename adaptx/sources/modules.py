@@ -13,9 +13,7 @@ WEIGHTS_FILES = ("adapter_model.safetensors", "adapter_model.bin", "adapter.safe
 
 
 def find_folder(module: Published, sources: Sources) -> Path:
-    """Return a module's folder. It is in the mirror, in the hub's cache, or the user's own folder.
-
-    A module on the hub that is not cached yet is downloaded (some megabytes).
+    """Return the folder of a published module. If the module is on the hub and not cached yet, it is downloaded.
 
     Raises:
         MissingInput: the module does not exist or cannot be downloaded.

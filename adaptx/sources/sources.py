@@ -1,10 +1,9 @@
-"""Locations and digests of rows and weights, in a local mirror, in the packaged sample, or on the hub.
+"""Find rows and weights in a local mirror, in the packaged sample, or on the hub, and compute their digests.
 
 With a data folder, data sets are read only from `<folder>/<hub id>/<config>/<split>.parquet`. Without a data folder,
 they are read from the hub and its cache. The user's own files are read in both cases. Models are looked up in
 `<folder>/models/<hub id>/`, then as a folder of the given name, then in the package, then on the hub. Published modules
-are looked up in `<folder>/modules/<hub id>/`, then as a folder, then on the hub. Nothing here opens a parquet file or
-a tensor, because planning needs only locations and digests.
+are looked up in `<folder>/modules/<hub id>/`, then as a folder, then on the hub.
 """
 
 import contextlib
@@ -77,7 +76,7 @@ class Sources:
     """The locations of rows and weights, and the digests of their files.
 
     data: data folder, `sample`, or None for the hub. cache_file: file in which digests are cached. resolve: function
-    that asks the hub for a commit that is not cached; with None, as in planning, the commit stays unknown.
+    that asks the hub for a commit that is not cached; without it, such a commit is unknown.
 
     Raises:
         MissingInput: the data folder does not exist.
@@ -174,10 +173,6 @@ class Sources:
         return next((place for place in places if place.is_dir() and (place / "config.json").is_file()), None)
 
     def _commit(self, kind: str, hub_id: str, revision: str | None) -> str | None:
-        """Return the commit of a hub repository, or None if it is unknown.
-
-        The commit is the pinned revision, the cached one, or the one that `resolve` returns.
-        """
         if revision is not None and _COMMIT.fullmatch(revision):
             return revision
         cache = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME", "~/.cache/huggingface")) / "hub")

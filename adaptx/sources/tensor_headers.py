@@ -1,4 +1,4 @@
-"""Read the names and shapes of a file's tensors from its header, for planning. Neither tensors nor torch are loaded."""
+"""Read the names and shapes of a file's tensors from its header, without loading tensors or torch."""
 
 import collections
 import json
@@ -46,7 +46,7 @@ def tensor_shapes(file: Path) -> Shapes:
 
 
 def unusual_numbers(file: Path) -> dict[str, str]:
-    """Return the tensors in a safetensors file that have a dtype outside `FLOATS`, as a mapping from name to dtype."""
+    """Return the dtype of each tensor in a safetensors file, by name, but only for dtypes outside `FLOATS`."""
     return {name: entry["dtype"] for name, entry in _header(file).items() if entry["dtype"] not in FLOATS}
 
 
@@ -65,7 +65,7 @@ def _header(file: Path) -> dict[str, Any]:
         (length,) = struct.unpack("<Q", start)
         if length > size - 8:
             raise ValueError(f"its header should have {length} bytes, but the file has {size}")
-        header: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_once)
+        header: dict[str, Any] = json.loads(stream.read(length), object_pairs_hook=_without_repeated_names)
     header.pop("__metadata__", None)
     end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
     if end != size:
@@ -75,8 +75,8 @@ def _header(file: Path) -> dict[str, Any]:
     return header
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object's pairs as a dictionary. Refuse repeated names: a second tensor would hide the first."""
+def _without_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # A second tensor of the same name would hide the first.
     found = dict(pairs)
     if len(found) != len(pairs):
         twice = next(name for name, count in collections.Counter(name for name, _ in pairs).items() if count > 1)

@@ -1,1 +1,1 @@
-"""The store: the content-addressed folder of finished stages, and how its files are written and checked."""
+"""The store: a folder of finished stages, found by fingerprint, whose files are checked when they are read."""

@@ -1,6 +1,6 @@
-"""Claims: several processes may use one store, but only one at a time carries out a given stage.
+"""Let only one process at a time carry out a given stage of a store.
 
-A claim is a lock on a file. The operating system releases the lock however the process ends.
+A process claims a stage by a lock on a file. The operating system releases the lock however the process ends.
 """
 
 import contextlib

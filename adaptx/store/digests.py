@@ -33,7 +33,7 @@ class DigestCache:
         return digest
 
     def _load(self) -> dict[str, Any]:
-        """Load the cache. If it is damaged or cannot be read, it is ignored, which only costs time."""
+        # A cache that is damaged or cannot be read is ignored: files are then hashed again.
         if self._known is None:
             self._known = {}
             if self._file is not None:
@@ -45,7 +45,7 @@ class DigestCache:
         return self._known
 
     def _save(self) -> None:
-        """Save the cache. If it cannot be written (a read-only store), files are hashed again the next time."""
+        # Without a saved cache (in a read-only store), the next process hashes the files again.
         if self._file is not None:
             with contextlib.suppress(OSError), written_whole(self._file) as part:
                 body = {"sha256": _digest(self._known), "files": self._known}

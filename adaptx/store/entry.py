@@ -79,21 +79,18 @@ class Entry:
 
     @property
     def train_result(self) -> TrainResult:
-        """The outcome of this stage, which must be a training."""
         result = self.result
         assert isinstance(result, TrainResult)
         return result
 
     @property
     def merge_result(self) -> MergeResult:
-        """The outcome of this stage, which must be a merge."""
         result = self.result
         assert isinstance(result, MergeResult)
         return result
 
     @property
     def scores(self) -> Scores:
-        """The predictions and metrics of this stage, which must be an evaluation."""
         result = self.result
         assert isinstance(result, Scores)
         return result
@@ -114,13 +111,13 @@ class Entry:
 
     @property
     def golds_file(self) -> Path | None:
-        """The file, in the store's `golds/`, with an evaluation's gold answers; None for a training or merge."""
+        """Path of the file with an evaluation's gold answers; None for a training or merge."""
         names = [name for name in self.seals.files(self.folder) if name.startswith("../../golds/")]
         return self.file(names[0]) if names else None
 
     @property
     def golds(self) -> Golds:
-        """The gold answers that the stage was scored against. Several evaluations may share them."""
+        """The gold answers that the evaluation was scored against."""
         file = self.golds_file
         assert file is not None, f"{self.folder} was stored without golds"
         return self._read(Golds, file)
@@ -141,11 +138,11 @@ class Entry:
         for name in self.seals.files(self.folder):
             if name != MODULE_FILE or (weights and self.has_module):
                 self.file(name)
-        self._read_records()
+        self._check_records()
         return self.folder
 
-    def _read_records(self) -> None:
-        """Read each record, because a file with the right digest may come from another version of adaptx."""
+    def _check_records(self) -> None:
+        # A file with the right digest may still come from another version of adaptx.
         _ = self.result
         if self.kind == "train":
             _ = self.steps

@@ -1,8 +1,7 @@
-"""Seals: the SHA-256 of every file of a stage, stored when the stage is complete, and compared when a file is read.
+"""Store the SHA-256 of each file of a finished stage, and compare it whenever the file is read.
 
-`stage.json` lists the stage's files with their sizes and SHA-256. The list includes the file of the gold answers that
-the stage was scored against, although it lies outside the stage's folder. The completion marker `complete` holds the
-SHA-256 of `stage.json`. If any file differs from its seal, the stage is damaged and is not read.
+`stage.json` lists the stage's files with their sizes and SHA-256. The file `complete` holds the SHA-256 of
+`stage.json`. If any file has changed, the stage is damaged and is not read.
 """
 
 import hashlib
@@ -25,7 +24,7 @@ GLANCED_BYTES = 16 * 2**20
 
 
 class DamagedStage(UserError):
-    """The error that `file`, which belongs to the stored stage in `folder`, is missing, unreadable or changed."""
+    """The error that a file of a stored stage is missing, unreadable or changed."""
 
     def __init__(self, folder: Path, file: Path, cause: str) -> None:
         super().__init__(folder, file, cause)
@@ -39,7 +38,10 @@ class DamagedStage(UserError):
 
 
 def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> None:
-    """Write stage.json with the digests of the folder's files and of the files `outside`, then `complete`."""
+    """Write the `stage.json` of a finished stage, with the digests of its files, then the file `complete`.
+
+    outside: files that belong to the stage but lie outside its folder.
+    """
     files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
     files |= {Path(os.path.relpath(path, folder)).as_posix(): path for path in outside}
     digests = DigestCache()
@@ -53,7 +55,7 @@ def seal(folder: Path, record: StageRecord, outside: Sequence[Path] = ()) -> Non
 
 
 class Seals:
-    """A check of stored files against their digests. A process hashes each file once, and again only if it changes."""
+    """A check of stored files against their digests. Each file is hashed once, and again only if it changes."""
 
     def __init__(self) -> None:
         self._digests = DigestCache()
@@ -63,7 +65,7 @@ class Seals:
         """Return the record in stage.json.
 
         Raises:
-            DamagedStage: it cannot be read, has not the SHA-256 in `complete`, or is from another version of adaptx.
+            DamagedStage: stage.json cannot be read, has changed, or is from another version of adaptx.
         """
         file = folder / STAGE_FILE
         try:
@@ -112,7 +114,8 @@ class Seals:
         return path
 
     def glance(self, folder: Path) -> None:
-        """Check a stage fast enough for planning: compare sizes, and hash only small files newer than `complete`.
+        """Check a stage quickly, for planning: compare the sizes of its files, and hash only small files newer than
+        `complete`.
 
         Raises:
             DamagedStage: a file is missing, has another size, or has changed since it was stored.

@@ -1,8 +1,7 @@
 """The active runs of a store, and the modules whose weights each of them needs.
 
-Before weights are removed, by a run or by `adaptx prune`, the active runs are looked up here. Each run writes a file in
-the store's folder `runs/` and holds a lock on it. The operating system releases the lock when the process ends in any
-way, so a file whose lock is free belongs to a run that was killed.
+Weights are removed only if no other active run needs them. While a run is active, it holds a lock on its own file in
+the store's folder `runs/`. The operating system releases the lock however the process ends.
 """
 
 import json
@@ -36,7 +35,9 @@ def at_work(root: Path, needs: Collection[str]) -> Generator[None]:
 
 @contextmanager
 def no_run_begins(root: Path) -> Generator[list[frozenset[str]]]:
-    """Yield, for each active run, the fingerprints of the modules that it needs. No run begins or ends in the block."""
+    """Keep runs from beginning or ending during the block. Yield the fingerprints of the modules that each active run
+    needs.
+    """
     from filelock import FileLock, Timeout
 
     folder = root / FOLDER

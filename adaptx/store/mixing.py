@@ -1,8 +1,7 @@
-"""The weights with which a fused model mixes its modules. They are stored next to the model's scores, in `mixing.json`.
+"""The weights with which a fused model mixes its modules, stored next to the model's scores in `mixing.json`.
 
-They show which intermediate tasks an evaluated language uses. Modules are mixed at several places of the network; each
-place is a site (such as `query`) in one layer. At each place, every module has a weight, averaged over the language's
-tokens. The weights at one place sum to one.
+Modules are mixed at several places of the network. Each place is a site (such as `query`) in one layer. There, every
+module has a weight, averaged over the tokens of the evaluated language; the weights at one place sum to one.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
-"""Convert records to JSON and back. A record is a frozen dataclass. The types of its fields determine how it is read.
+"""Convert records to JSON and back. A record is a frozen dataclass; the types of its fields say how each is read.
 
-`from_json` accepts what `to_json` wrote and refuses everything else: a missing or unknown field, or a value whose type
-is not that of its field. A field is a number, a string, None, a tuple, a mapping with strings as keys, another record,
-or a spec (written by `adaptx.specs.plain`). A field of the type `Any` or `list[Any]` holds JSON that is kept unchanged.
+`from_json` accepts only what `to_json` wrote. It refuses a missing field, an unknown field, and a value of another
+type. A field is a number, a string, None, a tuple, a mapping with strings as keys, another record, or a spec (written
+by `adaptx.specs.plain`). A field of the type `Any` or `list[Any]` holds JSON that is kept unchanged.
 """
 
 import dataclasses
@@ -64,37 +64,34 @@ def parse_record(record: type[T], text: str) -> T:
         Unreadable: the string does not hold such a record.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_nan_or_infinity)
     except ValueError as error:
         raise Unreadable(f"it is not valid JSON: {error}") from error
     return from_json(record, value)
 
 
-def _refuse_constant(name: str) -> float:
-    """Refuse NaN and infinity, which Python's parser accepts but JSON does not have."""
+def _refuse_nan_or_infinity(name: str) -> float:
     raise Unreadable(f"it is not valid JSON: it holds {name}")
 
 
 @functools.cache
-def _fields(record: type) -> dict[str, Any]:
-    """Return the types of a record's fields, by name. Cached per record class."""
+def _field_types(record: type) -> dict[str, Any]:
     hints = typing.get_type_hints(record)
     return {field.name: hints[field.name] for field in dataclasses.fields(cast(Any, record))}
 
 
 def _read_record(record: type[T], value: Any, place: str) -> T:
-    fields = _fields(record)
+    fields = _field_types(record)
     body = _object(value, place, f"the record {record.__name__}")
     if missing := [name for name in fields if name not in body]:
         raise Unreadable(f"{_shown(place)} has no `{missing[0]}`, which this version of adaptx writes")
     if unknown := [name for name in body if name not in fields]:
         raise Unreadable(f"{_shown(place)} has a `{unknown[0]}`, which this version of adaptx does not know")
     dot = f"{place}." if place else ""
-    return record(**{name: _read(hint, body[name], f"{dot}{name}") for name, hint in fields.items()})
+    return record(**{name: _read_as(hint, body[name], f"{dot}{name}") for name, hint in fields.items()})
 
 
-def _read(hint: Any, value: Any, place: str) -> Any:
-    """Return a field's value from its JSON, as the type `hint`."""
+def _read_as(hint: Any, value: Any, place: str) -> Any:
     if hint is Any:
         return value
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
@@ -105,15 +102,15 @@ def _read(hint: Any, value: Any, place: str) -> Any:
         if not isinstance(value, list):
             raise _other(place, "a list", value)
         item = arguments[0]
-        return tuple(_read(item, each, f"{place}[{number}]") for number, each in enumerate(cast(list[Any], value)))
+        return tuple(_read_as(item, each, f"{place}[{number}]") for number, each in enumerate(cast(list[Any], value)))
     if hint == list[Any]:
         if not isinstance(value, list):
             raise _other(place, "a list", value)
         return cast(list[Any], value)
     if origin is Mapping:
         body = _object(value, place, "an object")
-        return {key: _read(arguments[1], each, f"{place}.{key}") for key, each in body.items()}
-    if _names_specs(hint):
+        return {key: _read_as(arguments[1], each, f"{place}.{key}") for key, each in body.items()}
+    if _is_spec_type(hint):
         return _read_spec(value, place)
     if dataclasses.is_dataclass(hint):
         return _read_record(cast(Any, hint), value, place)
@@ -123,23 +120,22 @@ def _read(hint: Any, value: Any, place: str) -> Any:
 
 
 def _read_union(options: tuple[Any, ...], value: Any, place: str) -> Any:
-    """Return the value of a field whose type is a union: `float | None`, for instance, or several specs."""
     others = tuple(option for option in options if option is not types.NoneType)
     if value is None and len(others) < len(options):
         return None
     if len(others) == 1:
-        return _read(others[0], value, place)
-    assert all(_names_specs(option) for option in others), f"a record's field is of one type or None, not {options}"
+        return _read_as(others[0], value, place)
+    assert all(_is_spec_type(option) for option in others), f"a record's field is of one type or None, not {options}"
     return _read_spec(value, place)
 
 
-def _names_specs(hint: Any) -> bool:
-    """Return whether a field's type is a spec, or stands for several kinds of specs, such as `Method`."""
+def _is_spec_type(hint: Any) -> bool:
+    # Types such as `Method` stand for several kinds of specs.
     return is_spec(hint) or hint.__module__.startswith("adaptx.specs.")
 
 
 def _read_spec(value: Any, place: str) -> Any:
-    """Return the spec in a field. Any spec is accepted, so a new method or format need not be named here."""
+    # Any spec is accepted, so a new method or format need not be named here.
     try:
         return from_plain(_object(value, place, "a spec"))
     except (UserError, TypeError, KeyError) as error:

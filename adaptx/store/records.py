@@ -1,7 +1,4 @@
-"""The records that the store keeps next to a stage's tensors: one per JSON file, and one per line of `steps.jsonl`.
-
-`adaptx.store.record_json` writes and reads them.
-"""
+"""The records that the store keeps next to a stage's tensors: one per JSON file, and one per line of `steps.jsonl`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -31,12 +28,13 @@ class StoredFile:
 
 @dataclass(frozen=True, kw_only=True)
 class StageRecord:
-    """The stage that a folder of the store holds.
+    """The description of a stored stage, kept in its `stage.json`.
 
     fingerprint: hash of the stage's identity, which contains digests of the rows and weights that the stage reads.
-    nominal: the hash with names such as `owner/model@main` for digests. inputs: fingerprints of the input stages.
-    identity: everything that the fingerprint covers, as JSON. spec: the stage as JSON (`adaptx.specs.plain`). files:
-    size and digest of each file, by path relative to the folder; an evaluation's gold answers lie outside the folder.
+    nominal: the hash with names such as `owner/model@main` in place of digests. inputs: fingerprints of the input
+    stages. identity: everything that the fingerprint covers, as JSON. spec: the stage as JSON (`adaptx.specs.plain`).
+    files: size and digest of each file, by path relative to the folder; an evaluation's gold answers lie outside the
+    folder.
     """
 
     name: str
@@ -176,7 +174,7 @@ class MergeResult:
 
 @dataclass(frozen=True)
 class OneClass:
-    """The only class among a set's gold answers, and the only one among its predictions; None if there are several."""
+    """If all gold answers of a set are of one class, `golds` is that class, else None. `predictions` likewise."""
 
     golds: str | None
     predictions: str | None

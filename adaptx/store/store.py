@@ -69,7 +69,7 @@ class Store:
                     self._remember(folder, kind)
 
     def find(self, fingerprint: str) -> Entry | None:
-        """Return the stage, or None if it is not stored or a quick check (`Seals.glance`) finds damaged files."""
+        """Return the stage with that fingerprint; None if it is not stored, or if `Seals.glance` finds it damaged."""
         entry = self.entries().get(fingerprint)
         if entry is None or entry.folder in self._glanced:
             return entry
@@ -128,7 +128,7 @@ class Store:
         return self.root / SET_ASIDE / free
 
     def damaged(self) -> frozenset[tuple[str, str]]:
-        """Return kind and short fingerprint, `("train", "3fa9c1d2")`, of each stage left out or set aside."""
+        """Return the kind and the short fingerprint of each damaged stage, such as `("train", "3fa9c1d2")`."""
         aside = [each.name.partition(".") for each in listed(self.root / SET_ASIDE)]
         names = [(folder.parent.name, folder.name) for folder in self.left_out]
         names += [(kind, name) for kind, _, name in aside if kind in KINDS]
@@ -149,7 +149,7 @@ class Store:
             yield folder
             share(folder)
             seal(folder, record, [self.root / "golds" / golds] if golds is not None else [])
-            self._put(folder, final)
+            self._move_into_place(folder, final)
         except BaseException as error:
             shutil.rmtree(folder, ignore_errors=True)
             if isinstance(error, OSError) and error.filename is None and error.errno is not None:
@@ -186,8 +186,8 @@ class Store:
         shutil.rmtree(entry.folder)
         self.entries().pop(entry.fingerprint, None)
 
-    def _put(self, folder: Path, final: Path) -> None:
-        """Rename a built stage's folder to `final`. An intact stage there is replaced, a damaged one is set aside."""
+    def _move_into_place(self, folder: Path, final: Path) -> None:
+        # An intact stage at `final` is replaced; a damaged one is set aside.
         replaced = None
         if final.exists() and final not in {entry.folder for entry in self.entries().values()}:
             self.set_aside(final)

@@ -41,7 +41,7 @@ def new_folder(parent: Path, prefix: str) -> Path:
 
 
 def share(folder: Path) -> None:
-    """Give everything in a folder that folder's permissions, because safetensors creates private files."""
+    """Give everything in a folder the permissions of the folder itself, because safetensors creates private files."""
     mode = folder.stat().st_mode
     for path in folder.rglob("*"):
         path.chmod(mode & (0o777 if path.is_dir() else 0o666))
@@ -49,9 +49,10 @@ def share(folder: Path) -> None:
 
 @contextmanager
 def naming(path: Path, done: str) -> Generator[None]:
-    """Replace any error that a library raises, while it reads or writes a file, with an OSError that names the file.
+    """Turn any error of the block, except a UserError, into an OSError that names the file.
 
-    done: `read` or `written`, for the message. The block should contain only the call of the library.
+    The block should contain only the call of a library that reads or writes the file. done: `read` or `written`, for
+    the message.
     """
     try:
         yield
@@ -59,18 +60,17 @@ def naming(path: Path, done: str) -> Generator[None]:
         raise
     except OSError as error:
         if error.filename is None:
-            raise OSError(f"{path} could not be {done}: {error.strerror or error}{_free(path, done)}") from error
+            raise OSError(
+                f"{path} could not be {done}: {error.strerror or error}{_free_space_note(path, done)}"
+            ) from error
         raise
     except Exception as error:
         cause = f"{type(error).__name__}: {error}"
-        raise OSError(f"{path} could not be {done} ({cause}){_free(path, done)}") from error
+        raise OSError(f"{path} could not be {done} ({cause}){_free_space_note(path, done)}") from error
 
 
-def _free(path: Path, done: str) -> str:
-    """Return the end of an error message: the free disk space or, after a read, an empty string.
-
-    Libraries do not report that the disk is full.
-    """
+def _free_space_note(path: Path, done: str) -> str:
+    # Libraries do not report that the disk is full.
     if done == "read":
         return ""
     with contextlib.suppress(OSError):
