@@ -91,3 +91,21 @@ def test_the_table_is_left_out_for_two_variants_and_for_too_many() -> None:
     for count in (2, MOST_VARIANTS + 1):
         variants = [scored("v" * (n + 1), {1: 0.5}) for n in range(count)]
         assert pairwise_table(XNLI, variants, [], ["de"], VariantStyles({})) is None
+
+
+def equal_variants(generator: np.random.Generator, deviation: float) -> list[Scored]:
+    """Four variants that are equally good: they differ by the draws of rows and of three seeds alone."""
+    found: list[Scored] = []
+    for number in range(4):
+        row_effect, redrawn_R = 0.01 * generator.normal(), 0.01 * generator.normal(size=RESAMPLES)
+        means = {seed: 0.5 + row_effect + np.hypot(deviation, 0.01) * generator.normal() for seed in (1, 2, 3)}
+        redrawn = {seed: mean + redrawn_R + 0.01 * generator.normal(size=RESAMPLES) for seed, mean in means.items()}
+        found.append(Scored(label=f"variant {number}", model="m", by_seed=means, redrawn=redrawn))
+    return found
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.04])
+def test_among_equal_variants_any_false_alarm_is_rare(deviation: float) -> None:
+    generator = np.random.default_rng(5)
+    tables = [pair_differences(equal_variants(generator, deviation)) for _ in range(500)]
+    assert np.mean([any(pair.sign for pair in pairs) for pairs in tables]) <= 0.06
