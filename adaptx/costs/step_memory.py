@@ -51,7 +51,8 @@ class StepSize:
 
 
 def step_peak_bytes(step: StepSize) -> int | None:
-    """Return the peak of torch's allocated bytes in a step after the first, which begins without AdamW's moments.
+    """Return the most bytes that torch allocates in a step. AdamW's moments are included, so this is for steps after
+    the first.
 
     None if `step_memory.csv` has no entry for this architecture, method, precision and device.
     """
@@ -75,7 +76,9 @@ def step_peak_bytes(step: StepSize) -> int | None:
 
 
 def weight_bytes(step: StepSize) -> int:
-    """Return the memory of all weights: frozen ones in the step's precision, trained ones and modules in fp32."""
+    """Return the memory of all weights. Frozen weights have the step's precision; trained weights and modules are in
+    fp32.
+    """
     backbone = step.shape.parameters
     frozen = 0 if step.method.whole else backbone
     return frozen * BYTES[step.precision] + 4 * (step.trained + step.beside)

@@ -13,8 +13,8 @@ Languages = dict[str, tuple[str, ...]]
 def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
     """Return, for each term of a contrast, the languages of each task that its mean is over.
 
-    A term that names its languages keeps them. For the other terms, they are the languages in which all models of these
-    terms have a zero-shot score.
+    A term that names its languages keeps them. The means of all other terms are over the languages in which each of
+    their models has a zero-shot score.
     """
     shared: dict[str, list[set[str]]] = {}
     for term in contrast.terms:
@@ -28,7 +28,7 @@ def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
 
 
 def compared_seeds(evaluations: Sequence[Sequence[Evaluate]]) -> tuple[int, ...]:
-    """Return the seeds that occur in every group of evaluations, where each group is one term.
+    """Return the seeds that occur in every group of evaluations. A group has the evaluations of one term.
 
     Untrained checkpoints have no seed. Their one score is compared with the score of every seed.
     """
@@ -38,7 +38,7 @@ def compared_seeds(evaluations: Sequence[Sequence[Evaluate]]) -> tuple[int, ...]
 
 
 def contrast_reasons(recipe: Recipe) -> Iterator[str]:
-    """Yield a reason for each contrast of a recipe that cannot be computed, whatever the scores will be."""
+    """Yield an error message for each contrast of a recipe that cannot be computed."""
     for contrast in recipe.contrasts:
         for term, languages in zip(contrast.terms, compared_languages(contrast), strict=True):
             if empty := [task for task, found in languages.items() if not found]:

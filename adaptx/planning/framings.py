@@ -29,8 +29,9 @@ def training_framing(train: Train, task: Task) -> Framing:
 def evaluation_framing(evaluate: Evaluate) -> Framing:
     """Return the framing with which an evaluation reads its task.
 
-    It is the evaluation's own framing if there is one, else the framing in which the model was trained on this task
-    (or on one whose head can answer it), else the checkpoint's sentence embedding.
+    The evaluation's own framing comes first. Without one, it is the framing in which the model was trained on this
+    task, or on another task whose head can answer it. Without such a training, it is the checkpoint's sentence
+    embedding.
     """
     model = evaluate.model
     if (given := evaluate.framing) is not None:

@@ -1,4 +1,5 @@
-"""Rows that occur twice: in an intermediate task and in the target task, or in a training and in a scored test set.
+"""Find rows that occur twice: in an intermediate task and in the target task, or in a training and in a scored test
+set.
 
 MNLI before XNLI is an example: XNLI's English training rows are those of MNLI, so a gain may come from training longer
 on the same rows. Rows are compared by content (`adaptx.planning.row_contents`), because data sets copy one another
@@ -88,7 +89,7 @@ def _are_apart(one: Rows, other: Rows) -> bool:
 
 
 def _pairs(evaluate: Evaluate) -> list[Pair]:
-    """Return the pairs of an evaluation: each training with the scored rows, and with the training on the target."""
+    # Each training is compared with the scored rows, and each earlier one with the training on the target.
     if isinstance(evaluate.model, ModelSpec):
         return []
     path = training_path(evaluate)
@@ -104,7 +105,7 @@ def _pairs(evaluate: Evaluate) -> list[Pair]:
 
 
 def _is_on(trained: Task, measured: Task) -> bool:
-    """Return whether a trained task is the measured one, under the rule of `trained_on`."""
+    # The same rule as in `trained_on`.
     same_rows = bool(trained.train) and (trained.train, trained.format) == (measured.train, measured.format)
     return trained.name == measured.name or same_rows
 

@@ -1,4 +1,4 @@
-"""The contents of the rows that a recipe's stages read, as 64 bits per row (`adaptx.data.contents`).
+"""Digests of the rows that a recipe's stages read: 64 bits per row, from `adaptx.data.contents`.
 
 A run writes them into the store's folder `rows/`, one file per set, so that a later command can compare sets without
 the data.

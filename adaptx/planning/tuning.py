@@ -17,8 +17,8 @@ ScoreOf = Callable[[Evaluate], float | None]
 class Tuning:
     """One search for a learning rate in a plan.
 
-    tuned: the search. If its own trainings need other searches, it has the values that these chose. scores: for each
-    trial, the score of each of its evaluations; None if it is not stored.
+    tuned: the search, in which values that earlier searches chose are filled in. scores: for each trial, the score of
+    each of its evaluations; None if it is not stored.
     """
 
     tuned: Tuned
@@ -90,7 +90,7 @@ def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
 def choose(stages: Iterable[Evaluate], score_of: ScoreOf) -> tuple[dict[Tuned, float], tuple[Tuning, ...]]:
     """Return the value that each finished search chose, and all searches whose trainings can run.
 
-    score_of: returns a stored score, or None. A search that needs an unfinished search is in neither result.
+    score_of: returns a stored score, or None. A search whose trainings wait for another search is in neither result.
     """
     chosen: dict[Tuned, float] = {}
     found: list[Tuning] = []

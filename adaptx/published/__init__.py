@@ -54,7 +54,7 @@ def read_base(module: Published, sources: Sources) -> str:
 def read_method(
     source: str | Path, model: ModelSpec, *, data: str | None = None, revision: str | None = None
 ) -> Method:
-    """Return the method of a published module, which a recipe needs for `Published(source, model, method)`.
+    """Return the method of a published module. A recipe needs it to write `Published(source, model, method)`.
 
     data: a local mirror of the hub, as for `--data`.
 

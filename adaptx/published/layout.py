@@ -30,7 +30,10 @@ class TensorPlace:
 
 @dataclass(frozen=True)
 class Layout:
-    """The method of a module file, and the place of each tensor. of_head: names of heads' tensors, not used."""
+    """The method of a published module, and the place of each of its tensors.
+
+    of_head: names of the tensors of heads, which are not used.
+    """
 
     method: Lora | Bottleneck
     tensors: tuple[TensorPlace, ...]

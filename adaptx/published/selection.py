@@ -18,17 +18,18 @@ _PLAIN_NAME = re.compile(r"[\w.]+")
 
 
 class Matcher:
-    """A matcher for the regular expressions of one config, which together must not take longer than `MOST_SECONDS`."""
+    """A matcher for the regular expressions of one config. All its matches together may take `MOST_SECONDS`."""
 
     def __init__(self) -> None:
         self._until = time.monotonic() + MOST_SECONDS
         self._compiled: dict[tuple[str, str], Any] = {}
 
     def match(self, pattern: str, text: str, whole: bool = False, frame: str = "{}") -> str | None:
-        """Return None if the pattern does not match, else the text of its group `idx` ("" if it has no such group).
+        """Return the text of the pattern's group `idx`, or "" if it has no such group; None if the pattern does not
+        match.
 
-        whole: whether the pattern must match the whole text instead of its beginning. frame: the expression to
-        match, in which `{}` is replaced by `pattern`.
+        whole: whether the pattern must match the whole text instead of its beginning. frame: the expression to match,
+        in which `{}` is replaced by `pattern`.
 
         Raises:
             UserError: the pattern is not a regular expression, or takes too long.

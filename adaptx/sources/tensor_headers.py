@@ -93,7 +93,7 @@ def _of_pickle(file: Path) -> Shapes:
 
 
 class _Shapes(pickle.Unpickler):
-    """An unpickler that rebuilds each tensor as its shape and refuses anything else that a pickle names."""
+    """An unpickler that loads each tensor as its shape and refuses all other classes and functions."""
 
     def find_class(self, module_name: str, global_name: str, /) -> Any:
         match module_name, global_name:

@@ -12,7 +12,7 @@ from adaptx.store.writing import written_whole
 class DigestCache:
     """A cache of the SHA-256 of files, keyed by path, size, inode, mtime and ctime.
 
-    It is kept in `file`; if `file` is None, only in memory.
+    file: where the cache is kept, or None to keep it only in memory.
     """
 
     def __init__(self, file: Path | None = None) -> None:

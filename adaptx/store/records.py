@@ -104,8 +104,8 @@ class TrainResult:
     kept. selected_on: the development rows on which this step was selected; None if the last step is kept. examples:
     number of examples drawn in all steps. tokens: number of tokens read in all steps, without padding. rows_expected:
     number of rows in the published data set. items_by_task: number of training examples made from each task's rows.
-    peak_memory_bytes: peak memory in excess of the memory used before the model was loaded. predicted_memory_bytes,
-    energy_joules: None if nothing was predicted or measured.
+    peak_memory_bytes: peak memory in excess of the memory used before the model was loaded. predicted_memory_bytes:
+    None without a prediction. energy_joules: None if it was not measured.
     """
 
     seconds: float
@@ -153,9 +153,9 @@ class MergeResult:
 
     rule: the rule that was applied; after a search it contains the weights that were found. merged: names of the
     modules. weights: one per module; None if the rule has no weights per module. searched_on: the development rows on
-    which a search scored merges. search: the steps of that search. Both are None without a search.
-    kept_of_squared_norm: the share of the merged LoRA updates' squared norm that remains after cutting
-    the updates to a rank; None if no update was cut.
+    which a search scored merges; None without a search. search: the steps of that search; None without a search.
+    kept_of_squared_norm: the share of the merged LoRA updates' squared norm that remains after cutting the updates to a
+    rank; None if no update was cut.
     """
 
     seconds: float
