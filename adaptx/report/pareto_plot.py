@@ -63,12 +63,14 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
 
 def _reference_lines(axes: Any, known: Reference, languages: Sequence[str]) -> None:
     """Draw a dashed line at the accuracy of the majority class, and a dotted line at that of guessing."""
-    lines = (("majority class", known.majority_over(languages), "--", "left"), ("guessing", known.chance, ":", "right"))
-    for name, share, style, side in lines:
-        if share is not None:
-            axes.axhline(100 * share, color=GREY, linestyle=style, linewidth=1.2)
-            axes.text(0.01 if side == "left" else 0.99, 100 * share, f"{name}, {percent(share)}%", fontsize=8, ha=side,
-                      va="bottom", color=GREY, transform=axes.get_yaxis_transform())  # fmt: skip
+    labels = {"color": GREY, "fontsize": 8, "transform": axes.get_yaxis_transform()}
+    majority = known.majority_over(languages)
+    if majority is not None:
+        axes.axhline(100 * majority, color=GREY, linestyle="--", linewidth=1.2)
+        axes.text(0.01, 100 * majority, f"majority class, {percent(majority)}%", ha="left", va="bottom", **labels)
+    if known.chance is not None:
+        axes.axhline(100 * known.chance, color=GREY, linestyle=":", linewidth=1.2)
+        axes.text(0.99, 100 * known.chance, f"guessing, {percent(known.chance)}%", ha="right", va="top", **labels)
 
 
 def _draw_front(axes: Any, points: Sequence[tuple[float, ScoreAndCost]]) -> None:
