@@ -14,6 +14,7 @@ from support.fake_store import change, everywhere, fake_mirror, fake_model, fill
 
 from adaptx.catalog import SIB200, SNLI, XNLI, XQUAD, find_model
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
+from adaptx.metrics.per_class import MajorityClass
 from adaptx.report import write_report
 from adaptx.report.answer import answer
 from adaptx.report.breakdown import breakdown_tables, class_gains
@@ -241,6 +242,19 @@ def test_a_gap_is_told_only_where_both_scores_are_above_chance(gains: list[Gain]
     for each, row in zip(clear, rows, strict=True):
         assert (row[2].sign != 0) == (float(row[4].text.replace("<", "")) < 0.05)
         assert each.test.p <= float(row[4].text.replace("<", "")) + 0.0005
+
+
+def test_chance_is_the_most_frequent_class_and_at_least_guessing(measured: Measurements) -> None:
+    first = measured.measured[0]
+    assert first.majority is not None
+    assert first.chance_in("accuracy") == first.majority.share >= 1 / 3
+
+    def chance(share: float) -> float:
+        return dataclasses.replace(first, majority=MajorityClass(name="neutral", share=share)).chance_in("accuracy")
+
+    assert (chance(0.6), chance(0.2)) == (0.6, pytest.approx(1 / 3))
+    assert first.chance_in("entity_f1") == 0
+    assert dataclasses.replace(first, majority=None).chance_in("accuracy") == 0
 
 
 def test_a_class_is_the_mean_of_its_languages(gains: list[Gain]) -> None:

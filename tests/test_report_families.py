@@ -1,15 +1,12 @@
-"""Families of checkpoints, which share a line over size, and the score of a model that knows nothing."""
+"""Families of checkpoints, which share a line over size."""
 
 import dataclasses
 
 import pytest
 
 from adaptx.catalog import find_model
-from adaptx.report.chance import chance_level
 from adaptx.report.model_families import family_names, model_family
-from adaptx.specs import Classification, MultipleChoice, Quantisation, QuestionAnswering, Tagging
-
-NLI = Classification(("entailment", "neutral", "contradiction"))
+from adaptx.specs import Quantisation
 
 
 def test_sizes_of_one_pretraining_are_a_family_and_others_are_not() -> None:
@@ -46,25 +43,3 @@ def test_embeddings_are_no_part_of_the_body() -> None:
     assert shape is not None
     assert shape.encoder_parameters == pytest.approx(85e6, rel=0.02)
     assert shape.parameters == pytest.approx(278e6, rel=0.01)
-
-
-@pytest.mark.parametrize(
-    ("golds", "expected"),
-    [
-        (["entailment", "neutral", "contradiction"], 1 / 3),
-        (["entailment"] * 3 + ["neutral"], 0.75),
-        (["entailment", "neutral"] * 4 + ["contradiction"] * 2, 0.4),
-    ],
-)
-def test_chance_in_classification_is_the_most_common_class_and_at_least_guessing(
-    golds: list[str], expected: float
-) -> None:
-    assert chance_level(NLI, golds, "accuracy") == pytest.approx(expected)
-
-
-def test_chance_in_other_formats() -> None:
-    assert chance_level(MultipleChoice(), [0, 1, 1, 1], "accuracy") == 0.75
-    assert chance_level(MultipleChoice(), [0, 1, 2, 3], "accuracy") == 0.25
-    assert chance_level(Tagging(("O", "B-PER", "I-PER")), [["O"], ["O"]], "entity_f1") == 0
-    assert chance_level(QuestionAnswering(), [["a"], ["a"]], "f1") == 0
-    assert chance_level(NLI, [], "accuracy") == 0

@@ -124,7 +124,7 @@ def gaps(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> tuple[tuple[Gap
 def _part(draws: Draws, seeds: Sequence[Variant], weights: Mapping[str, float], gain: Gain | None) -> Part:
     metric = seeds[0].task.metrics[0]
     # All seeds of a variant are scored on the same rows, so they have the same chance level.
-    chance = sum(weight * seeds[0].languages[language].chance[metric] for language, weight in weights.items())
+    chance = sum(weight * seeds[0].languages[language].chance_in(metric) for language, weight in weights.items())
     test = draws.test
     lowest = test.interval()[0] if test is not None else draws.mean
     return Part(languages=tuple(weights), score=draws.mean, chance=chance, above_chance=lowest > chance, gain=gain)

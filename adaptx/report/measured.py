@@ -10,13 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from adaptx.costs.stages import trainable_parameters, training_flops
-from adaptx.metrics.per_class import ClassScore, MajorityClass, macro_f1, majority_class
+from adaptx.metrics.per_class import ClassScore, MajorityClass, chance, macro_f1, majority_class
 from adaptx.planning.damage import check_stored
 from adaptx.planning.naming import UNTRAINED, Factors, factors, merges, stage_name, training_path
 from adaptx.planning.plan import Node, Plan, stored_entry
 from adaptx.planning.stored_scores import StoredScores, values
 from adaptx.planning.zero_shot import is_zero_shot
-from adaptx.report.chance import chance_level
 from adaptx.report.planned import labels
 from adaptx.report.statistics.bootstrap import ExampleRows, Floats
 from adaptx.report.variants import seeds
@@ -62,7 +61,6 @@ class ScoredEvaluation:
     statistics: metric -> statistics of each example, shape [examples, statistics]; for accuracy, (1, 1) if the
     prediction is right, else (0, 1). The sums over all examples give the metric's value.
     record: the stored scores without their predictions.
-    chance: metric -> the score of a model without any knowledge (`chance_level`).
     path: distinct trainings that led to the model. Each training is listed after the trainings that it builds on.
     mixing: fusion weights of a fused model; None if none were stored.
     merges: the result of each merge that led to the model; None for a merge that is not stored.
@@ -79,7 +77,6 @@ class ScoredEvaluation:
     statistics: Mapping[str, Floats]
     examples: ExampleRows
     record: Scores
-    chance: Mapping[str, float]
     path: tuple[StoredTraining, ...]
     mixing: MixingWeights | None
     merges: tuple[MergeResult | None, ...] = ()
@@ -95,6 +92,15 @@ class ScoredEvaluation:
     def macro_f1(self) -> float | None:
         """Unweighted mean of the classes' F1; None if answers are not labels."""
         return macro_f1(self.classes) if self.classes else None
+
+    def chance_in(self, metric: str) -> float:
+        """Return the score of a model without any knowledge, which predicts the most frequent class or guesses.
+
+        It is 0 in other metrics than accuracy: a guessed span or entity is rarely right.
+        """
+        if metric != "accuracy" or self.majority is None:
+            return 0.0
+        return max(self.majority.share, chance(self.evaluate.task) or 0.0)
 
     @property
     def predicted_class(self) -> str | None:
@@ -252,7 +258,6 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 score.statistics,
                 _examples(evaluate, golds),
                 score.record,
-                {name: chance_level(evaluate.task.format, golds.golds, name) for name in evaluate.task.metrics},
                 tuple(StoredTraining(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
