@@ -87,11 +87,11 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
         assert float_of(value) == max(float_of(points(g.gain)) for g in winners)
         assert row[1].startswith(f"{value} [")
         assert (row[3], p) == (interval, p_equals(next(g.holm_p for g in tested if g.variant == name)))
-        needed = next(g.corrected_detectable for g in tested if g.variant == name)
-        claimed = float_of(value) > 0 and largest.sign > 0
+        named = next(g for g in tested if g.variant == name)
+        needed = named.corrected_detectable
         assert row[-1].endswith(f"({percent(needed)})")
         overestimated = re.search(r"a gain of (\S+) is likely an overestimate: only a true gain of (\S+) points", part)
-        assert (overestimated is not None) == (claimed and needed > next(g.gain for g in tested if g.variant == name))
+        assert (overestimated is not None) == (named.sign > 0 and needed > named.gain)
         if overestimated is not None:
             assert overestimated.groups() == (value, percent(needed))
         assert ("The largest loss is" in part) == any(
