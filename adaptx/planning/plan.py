@@ -215,15 +215,16 @@ def make_plan(recipe: Recipe, sources: Sources, store: Store | None = None) -> P
         made = zip(chosen.evaluations, recipe.evaluations, strict=True)
         ready = tuple(dict.fromkeys(each for each, given in made if not tunings or choosing.all_made(given)))
         trials = [each for tuning in tunings for each in tuning.tuned.evaluations]
-        waiting = [choosing.evaluate(each) for tuned in searches(recipe.evaluations) for each in tuned.evaluations]
+        trials_later = [choosing.evaluate(each) for tuned in searches(recipe.evaluations) for each in tuned.evaluations]
         ordered = _inputs_first([*trials, *ready])
-        every = _inputs_first([*ordered, *waiting, *chosen.evaluations])
+        every = _inputs_first([*ordered, *trials_later, *chosen.evaluations])
     except TypeError as error:
         raise UserError(f"recipe {recipe.name}: {error}; the fields of specs take tuples, not lists or sets") from error
     _raise_if_refused(chosen, every, sources)
     nodes = _nodes(ordered, identities)
     known = {node.fingerprint for node in nodes}
-    later = tuple(node for node in _nodes(every, identities) if node.fingerprint not in known)
+    waiting = _nodes(every, identities) if len(every) > len(ordered) else ()
+    later = tuple(node for node in waiting if node.fingerprint not in known)
     return Plan(chosen, nodes, identities, ready, tunings, choices, later)
 
 

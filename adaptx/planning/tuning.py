@@ -57,13 +57,20 @@ class Choices(Rewriter):
     def __init__(self, chosen: Mapping[Tuned, float]) -> None:
         super().__init__()
         self._chosen = chosen
+        self._made: dict[ModuleStage, bool] = {}
 
     def rate(self, tuned: Tuned) -> float:
         return self._chosen.get(tuned, sorted(tuned.grid)[len(tuned.grid) // 2])
 
     def all_made(self, stage: Evaluate | ModuleStage) -> bool:
         """Return whether all searches that a stage and its inputs need have chosen a value."""
-        return all(tuned in self._chosen for tuned in searches([stage]))
+        model = stage.model if isinstance(stage, Evaluate) else stage
+        if isinstance(model, ModelSpec):
+            return True
+        if model not in self._made:
+            own = all(tuned in self._chosen for tuned in _own(model))
+            self._made[model] = own and all(map(self.all_made, model.inputs))
+        return self._made[model]
 
 
 def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
