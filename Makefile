@@ -58,7 +58,7 @@ quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded
 	@echo "Report:     quickstart-report/report.html"
 	@echo "All runs:   $(BIN)/adaptx ui     (serves the MLflow UI for this store; Ctrl-C ends it)"
 
-recipes: $(VENV)/.installed-run  ## run every research question at small size and write docs/results (DATA=mirror E5_SMALL=dir SMOLLM2=dir)
+recipes: $(VENV)/.installed-run  ## run every research question at medium size and write docs/results (DATA=mirror E5_SMALL=dir SMOLLM2=dir)
 	@test -n "$(DATA)" || { echo "name a local mirror of the hub: make recipes DATA=DIR E5_SMALL=DIR SMOLLM2=DIR"; exit 1; }
 	$(BIN)/python benchmarks/small_recipes.py --data "$(DATA)" --store "$(RECIPES_STORE)" \
 	    --workers $(WORKERS) $(if $(E5_SMALL),--e5-small "$(E5_SMALL)") $(if $(SMOLLM2),--smollm2 "$(SMOLLM2)")

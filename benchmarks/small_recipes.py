@@ -1,14 +1,15 @@
-"""Run every research question at small size, write its report, and keep the tables in docs/results/.
+"""Run every research question at medium size, write its report, and keep the tables in docs/results/.
 
     python benchmarks/small_recipes.py --data MIRROR --e5-small DIR --smollm2 DIR --workers 2    # all of them
     python benchmarks/small_recipes.py --data MIRROR compute_budget peft_tradeoff    # only these
+    python benchmarks/small_recipes.py --data MIRROR --size small                    # smoke runs, a few minutes in all
     python benchmarks/small_recipes.py --data MIRROR composition                     # a sample recipe
 
-Together they are planned at 71 minutes at 100 GFLOP/s. Sample recipes answer no research question, and run only if they
-are named. MIRROR is a local mirror of the hub. The models are folders: e5-small, SmolLM2-135M and the random mT5
-(`python benchmarks/small_mt5.py DIR`). Without the first two, the mirror's `models/` or the hub's cache must have them.
-An interrupted run continues where it stopped, and a second run reads its results from the store. Whole reports (HTML,
-CSV, figures) are in the store's `reports/`.
+Each medium size takes about an hour on two cores; `adaptx plan` estimates how long. Sample recipes answer no research
+question, and run only if they are named. MIRROR is a local mirror of the hub. The models are folders: e5-small,
+SmolLM2-135M and the random mT5 (`python benchmarks/small_mt5.py DIR`). Without the first two, the mirror's `models/` or
+the hub's cache must have them. An interrupted run continues where it stopped, and a second run reads its results from
+the store. Whole reports (HTML, CSV, figures) are in the store's `reports/`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import resource
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -30,17 +31,18 @@ LIBRARIES = ("torch", "transformers", "peft", "adapters")
 
 @dataclass(frozen=True)
 class Small:
-    """A small run and its page of results.
+    """A run with small models and its page of results.
 
     name: name of the page. model: option of the command line that gives the model; None means the packaged one.
-    question: whether the recipe is a research question, which has a page and two sizes. recipe: name of the recipe;
-    empty means that of the page.
+    question: whether the recipe is a research question, which has a page and several sizes. recipe: name of the recipe;
+    empty means that of the page. size: the size of a research question.
     """
 
     name: str
     model: str | None = None
     question: bool = True
     recipe: str = ""
+    size: str = "medium"
 
     @property
     def file(self) -> str:
@@ -48,7 +50,7 @@ class Small:
 
     @property
     def options(self) -> tuple[str, ...]:
-        return ("--size", "small") if self.question else ()
+        return ("--size", self.size) if self.question else ()
 
 
 # Recipes that share trainings are next to each other.
@@ -83,7 +85,7 @@ class Spent:
 
 def main() -> None:
     options = arguments()
-    for small in (*QUESTIONS, *SAMPLES):
+    for small in (replace(each, size=options.size) for each in (*QUESTIONS, *SAMPLES)):
         if small.name in options.names or (small.question and not options.names):
             run(small, options.data, options.store, getattr(options, small.model) if small.model else None,
                 options.workers)  # fmt: skip
@@ -95,6 +97,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME",
                         help=f"one of {', '.join(every)}; default: the research questions")  # fmt: skip
     parser.add_argument("--data", required=True, help="local mirror of the hub")
+    parser.add_argument("--size", choices=("medium", "small"), default="medium", help="size of the research questions")
     parser.add_argument("--store", type=Path, default=Path("adaptx-store"))
     parser.add_argument("--e5-small", help="folder of multilingual-e5-small")
     parser.add_argument("--smollm2", help="folder of SmolLM2-135M")
@@ -184,8 +187,8 @@ def page(small: Small, spent: Spent, tables: str) -> str:
             f"other work on the machine; threads: {threads}){without}. "
         )
     lines = (
-        f"# Small results: {small.name.replace('_', ' ')}",
-        f"{about}These are real rows, but few of them, and small models; the results say nothing about larger ones.",
+        f"# {small.size.title() if small.question else 'Small'} results: {small.name.replace('_', ' ')}",
+        f"{about}These are real rows and small models; the results say nothing about larger ones.",
         f"    adaptx run {command}\n    adaptx report {command}",
         f"{took}On {platform.machine()}, without a GPU. Python "
         f"{platform.python_version()}, {versions}, adaptx {installed('adaptx')}. Rows used are next to rows expected "

@@ -1,100 +1,94 @@
 """Full, LoRA, bottleneck; sequential, stacked, fused, merged: what does a gain cost in memory and time?
 
     adaptx plan recipes/peft_tradeoff.py                          # full size: cost on each GPU type
-    adaptx run recipes/peft_tradeoff.py --size small --data DIR   # e5-mini, some minutes on two CPU cores
-    adaptx report recipes/peft_tradeoff.py --size small --data DIR --out peft-tradeoff-report
+    adaptx run recipes/peft_tradeoff.py --size medium --data DIR --workers 2
+    adaptx report recipes/peft_tradeoff.py --size medium --data DIR --out peft-tradeoff-report
 
 Hypotheses. H1: LoRA and adapters keep most of full fine-tuning's gain at a fraction of its memory. H2: continuing one
 module beats mixing several if target rows are few, because the mixing has to be learned. H3: merging adds no cost to
 the target training and loses little to the best single task. H4: the order of methods is the same at every model size.
 
 Factors: method (full, LoRA, bottleneck), how two intermediate tasks are carried over (none, one continued, stacked,
-fused, merged), model size, target, seed. The report draws score against operations, with the Pareto front.
+fused, merged), model size, target, seed. Each method has a learning rate of its own for the target alone, for the
+target after an intermediate task, and for mixing layers, each the best of three on development rows. The report draws
+score against operations, with the Pareto front.
 
-Full size: XLM-R base and large; MNLI and SQuAD v1.1 before PAWS-X and TyDiQA; three seeds. Small size: e5-mini, whole
-and cut to its first 3 layers (without further pretraining); SNLI and SIB-200 topics before 150 rows of NLI; one seed.
+Full size: XLM-R base and large; MNLI and SQuAD v1.1 before PAWS-X and TyDiQA; three seeds. Medium size: e5-mini; SNLI
+and SIB-200 topics before 1,000 rows of MNLI, five seeds. Small size: the medium size with few rows, to test that it
+runs.
 """
 
-from dataclasses import replace
+from collections import defaultdict
+from functools import cache
 from itertools import product
-from types import SimpleNamespace
-from typing import Literal
+from typing import Any, Literal
 
 from adaptx import (
-    Attention, Bottleneck, Full, Fuse, Linear, Lora, Merge, Merged, Method, ModelSpec, NoHead, Pretrained, Recipe,
-    Sequential, Stack, Start, Task, Ties, Train, TrainConfig, evaluations,
+    Attention, Contrast, Evaluate, Full, Fuse, Linear, Lora, Merge, Merged, Method, ModelSpec, NoHead, Pretrained,
+    Recipe, Sequential, Stack, Start, Task, Term, Ties, Train, TrainConfig, evaluations, tune,
 )  # fmt: skip
-from adaptx.catalog import E5_MINI, MNLI, NLI, PAWSX, SIB200, SNLI, SQUAD, TYDIQA, XLMR_BASE, XLMR_LARGE
-
-METHODS = FULL, LORA, BOTTLENECK = Full(), Lora(), Bottleneck()
-
-SIZES = {
-    # The rate of full fine-tuning is that of XTREME's scripts. The rates of LoRA and adapters are our own choices.
-    "full": SimpleNamespace(
-        models=(XLMR_BASE, XLMR_LARGE),
-        seeds=(1, 2, 3),
-        batch=32,
-        intermediates=(MNLI, SQUAD),
-        intermediate_rates={FULL: 1e-5, LORA: 2e-4, BOTTLENECK: 1e-4},
-        intermediate_rows=100_000,
-        target_epochs={PAWSX: 5, TYDIQA: 5},
-        target_rates={FULL: 1e-5, LORA: 2e-4, BOTTLENECK: 1e-4},
-        target_rows=20_000,
-        fusion_rate=5e-5,
-        test_rows=None,
-    ),
-    # The quickstart's settings, which were chosen on English development rows.
-    "small": SimpleNamespace(
-        models=(E5_MINI, E5_MINI.cut(3)),
-        seeds=(1,),
-        batch=16,
-        intermediates=(SNLI, SIB200),
-        intermediate_rates={FULL: 1e-4, LORA: 3e-3, BOTTLENECK: 1e-3},
-        intermediate_rows=1_000,
-        target_epochs={NLI: 4},
-        target_rates={FULL: 2e-4, LORA: 3e-3, BOTTLENECK: 3e-3},
-        target_rows=150,
-        fusion_rate=1e-3,
-        test_rows=150,
-    ),
-}
+from sizes.peft_tradeoff import SIZES
 
 
 def build(
-    size: Literal["full", "small"] = "full", model: ModelSpec | None = None, seeds: tuple[int, ...] | None = None
-) -> Recipe:
+    size: Literal["full", "medium", "small"] = "full", model: ModelSpec | None = None,
+    seeds: tuple[int, ...] | None = None,
+) -> Recipe:  # fmt: skip
     """Return a recipe with two intermediate trainings per method, model and seed, and each target after them."""
     chosen = SIZES[size]
 
-    def config(task: Task, seed: int, rate: float, epochs: float) -> TrainConfig:
+    def train(
+        checkpoint: ModelSpec, method: Method, task: Task, seed: int, rate: Any, start: Start, limit=None, **more
+    ) -> Train:  # fmt: skip
         tokens = 384 if task.reads_passages else 128
-        return TrainConfig(rate, epochs=epochs, batch_size=chosen.batch, seed=seed, precision="bf16", max_length=tokens)
+        config = TrainConfig(rate, batch_size=chosen.batch, seed=seed, precision="bf16", max_length=tokens, **more)
+        return Train(checkpoint, task, method, config, start, limit=limit)
 
-    def intermediate(checkpoint: ModelSpec, seed: int, method: Method, task: Task) -> Train:
-        settings = config(task, seed, chosen.intermediate_rates[method], epochs=1)
-        return Train(checkpoint, task, method, settings, limit=chosen.intermediate_rows)
+    @cache
+    def modules(checkpoint: ModelSpec, method: Method, seed: int) -> tuple[Train, ...]:
+        """Train both intermediate tasks, with the rate of the first target."""
+        rate = rate_of(checkpoint, method, next(iter(chosen.targets)), "none")
+        return tuple(train(checkpoint, method, task, seed, rate, Pretrained(), **amount)
+                     for task, amount in chosen.intermediates.items())  # fmt: skip
 
-    def target(checkpoint: ModelSpec, seed: int, method: Method, task: Task, start: Start) -> Train:
-        settings = config(task, seed, chosen.target_rates[method], chosen.target_epochs[task])
-        if isinstance(start, Fuse):
-            settings = replace(settings, learning_rate=chosen.fusion_rate, head_learning_rate=settings.learning_rate)
-        return Train(checkpoint, task, method, settings, start, limit=chosen.target_rows)
-
-    measured = []
-    for checkpoint, seed, method in product((model,) if model else chosen.models, seeds or chosen.seeds, METHODS):
-        both = tuple(intermediate(checkpoint, seed, method, task) for task in chosen.intermediates)
-        starts = [Pretrained(), *map(Sequential, both)]
+    def starts(checkpoint: ModelSpec, method: Method, seed: int) -> dict[str, Start]:
+        both = modules(checkpoint, method, seed)
+        found = {each.task.name: Sequential(each) for each in both}
         # A full fine-tuning can be neither stacked nor fused.
-        if method != FULL:
-            starts += [Stack(both), Fuse(both, Attention(rank=16) if method == LORA else Attention())]
-        starts.append(Merged(Merge(both, Ties() if method == LORA else Linear(), NoHead())))
-        for start, task in product(starts, chosen.target_epochs):
-            measured += evaluations(target(checkpoint, seed, method, task, start), task, limit=chosen.test_rows)
+        if not isinstance(method, Full):
+            found["stack"] = Stack(both)
+            found["fuse"] = Fuse(both, Attention(rank=16) if isinstance(method, Lora) else Attention())
+        found["merged"] = Merged(Merge(both, Ties() if isinstance(method, Lora) else Linear(), NoHead()))
+        return found
+
+    def target(checkpoint: ModelSpec, method: Method, task: Task, seed: int, start: str, rate: Any) -> Train:
+        if start == "none":
+            return train(checkpoint, method, task, seed, rate, Pretrained(), **chosen.targets[task])
+        # The head of a fused model is new, and trains with the rate of the other heads.
+        head = {"head_learning_rate": rate_of(checkpoint, method, task, "none")} if start == "fuse" else {}
+        before = starts(checkpoint, method, seed)[start]
+        return train(checkpoint, method, task, seed, rate, before, **chosen.targets[task], **head)
+
+    @cache
+    def rate_of(checkpoint: ModelSpec, method: Method, task: Task, start: str) -> Any:
+        """Search for a rate: of a target alone, after its first intermediate task, or of mixing layers."""
+        grid = chosen.fusion_grid if start == "fuse" else chosen.grids[method]
+        return tune(lambda rate, seed: target(checkpoint, method, task, seed, start, rate), grid, seeds=(101,),
+                    limit=500)  # fmt: skip
+
+    scored: dict[tuple[str, str, str], list[Evaluate]] = defaultdict(list)
+    models, first = (model,) if model else chosen.models, next(iter(chosen.intermediates)).name
+    for checkpoint, seed, method, task in product(models, seeds or chosen.seeds, chosen.grids, chosen.targets):
+        for start in ("none", *starts(checkpoint, method, seed)):
+            rate = rate_of(checkpoint, method, task, start if start in ("none", "fuse") else first)
+            trained = target(checkpoint, method, task, seed, start, rate)
+            scored[task.name, method.label, start] += evaluations(trained, task, limit=chosen.test_rows)
     return Recipe(
-        f"peft-tradeoff-{size}",
-        tuple(measured),
+        f"peft-tradeoff-{size}", tuple(each for same in scored.values() for each in same), smoke=size == "small",
         title="What a gain costs: full fine-tuning, LoRA and adapters; sequential, stacked, fused and merged",
         question="Full, LoRA, bottleneck; sequential, stacked, fused, merged: what does a gain cost in memory "
         "and time?",
         notes=(f"Size: {size}.",),
-    )
+        contrasts=tuple(Contrast(name, tuple(Term(weight, tuple(scored[key])) for weight, *rest in terms
+                                             for key in [tuple(rest)])) for name, terms in chosen.contrasts.items()),
+    )  # fmt: skip

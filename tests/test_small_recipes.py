@@ -62,7 +62,7 @@ def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatc
         script.run(script.Small("tiny", "e5_small"), "sample", store, folder, workers=1)
     assert [words[0] for words in ran] == ["run", "report", "report"]
     page = (tmp_path / "results" / "tiny.md").read_text()
-    assert "adaptx run recipes/tiny.py --size small --data DIR --model DIR\n" in page
+    assert "adaptx run recipes/tiny.py --size medium --data DIR --model DIR\n" in page
     assert str(tmp_path) not in page
     assert "processor seconds" in page
     assert "Took 0 processor" not in page

@@ -1,12 +1,10 @@
 """Write the pages of the research questions: the recipes' docstrings, their planned cost, and the measured answers.
 
 Run as a program (`PYTHONPATH=tests python -m support.questions`), it writes docs/questions/. The answers come from the
-small sizes, whose tables are in docs/results/.
+medium sizes, whose tables are in docs/results/.
 """
 
-import importlib.util
 import re
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -15,22 +13,28 @@ from adaptx.costs.gpus import GpuCost, GpuCosts, gpu_costs
 from adaptx.costs.stages import cost
 from adaptx.display.sizes import gib
 from adaptx.planning.plan import Plan, make_plan
+from adaptx.planning.recipe_code import import_recipe, running
 from adaptx.planning.recipe_file import load_recipe
+from adaptx.report.power.power import planned_power
+from adaptx.report.power.tables import power_sentence
 from adaptx.sources.sources import Sources
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "questions"
 RESULTS = ROOT / "docs" / "results"
 COUNTS = {
-    # Recipe -> trainings and evaluations, full size and small.
-    "phang2020": ((249, 5752), (27, 147)),
-    "model_size": ((324, 8360), (12, 48)),
-    "sub1b_gap": ((174, 3120), (34, 144)),
-    "compute_budget": ((222, 2550), (13, 42)),
-    "mt5_multilingual": ((171, 2736), (30, 108)),
-    "scale_1b_7b": ((483, 7980), (6, 24)),
-    "peft_tradeoff": ((228, 1536), (44, 192)),
+    # Recipe -> trainings and evaluations at each of `SIZES`, those of searches for learning rates included.
+    "phang2020": ((249, 5752), (79, 316), (13, 64)),
+    "model_size": ((472, 8504), (44, 132), (6, 24)),
+    "sub1b_gap": ((412, 6300), (98, 462), (14, 75)),
+    "compute_budget": ((288, 2926), (68, 252), (9, 40)),
+    "mt5_multilingual": ((228, 2790), (52, 231), (9, 45)),
+    "scale_1b_7b": ((796, 8766), (40, 68), (6, 12)),
+    "peft_tradeoff": ((334, 1632), (139, 504), (22, 96)),
 }
+
+
+SIZES = ("full", "medium", "small")
 
 
 def file(name: str) -> Path:
@@ -39,13 +43,14 @@ def file(name: str) -> Path:
 
 def imported(name: str) -> ModuleType:
     """Return a recipe's file as a module."""
-    spec = importlib.util.spec_from_file_location(name, file(name))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    with running(file(name)):
+        return import_recipe(file(name))
+
+
+def counts(plan: Plan) -> tuple[int, int]:
+    """Return the numbers of trainings and evaluations of a plan, those that wait for a search included."""
+    kinds = [node.kind for node in (*plan.nodes, *plan.later)]
+    return kinds.count("train"), kinds.count("evaluate")
 
 
 def planned(name: str, size: str) -> Plan:
@@ -56,7 +61,8 @@ def planned(name: str, size: str) -> Plan:
 def page(name: str) -> str:
     """Return the text of docs/questions/<name>.md."""
     question, *paragraphs = (imported(name).__doc__ or "").strip().split("\n\n")
-    full, small = (priced(planned(name, size)) for size in ("full", "small"))
+    plans = {size: planned(name, size) for size in SIZES}
+    full, medium = (priced(plans[size]) for size in ("full", "medium"))
     parts = [
         f"# {question}",
         *paragraphs,
@@ -70,9 +76,11 @@ def page(name: str) -> str:
             )
         ),
         _caption(full),
-        f"That is {_count(name, 0)}. The small size has {_count(name, 1)}: "
-        f"{_minutes(small)} minutes on two CPU cores at an assumed 90 GFLOP/s, counting operations in the same way.",
-        "## What was measured at small size",
+        f"That is {_count(name, 0)}.",
+        "## What the medium size costs, and what it can see",
+        f"{_count(name, 1).capitalize()}: {_minutes(medium)} minutes on two CPU cores at an assumed 100 GFLOP/s and 30 "
+        f"tokens per text, which is more than the texts have. {_seen(plans['medium'])}".rstrip(),
+        "## What was measured at medium size",
         *_measured(name),
     ]
     return "\n\n".join(parts) + "\n"
@@ -81,18 +89,28 @@ def page(name: str) -> str:
 def _measured(name: str) -> tuple[str, ...]:
     """Return the answers that the report printed, read from the page of results."""
     results = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
-    answers = re.findall(r"^\*\*(\S+: .+\.)\*\*$", results, re.MULTILINE)
-    if not answers:
-        return (f"It has not been run yet; [its page](../results/{name}.md) says how.",)
+    answers = re.findall(r"^\*\*(\S.+\.)\*\*$", results, re.MULTILINE)
+    if not answers or not results.startswith("# Medium results"):
+        return (
+            f"It has not been run at this size yet. [Tables of a smoke run](../results/{name}.md) show what its report "
+            "looks like; no conclusion follows from them.",
+        )
     return (
-        "These answers come from few rows and small models, and hold for those alone:",
+        "These answers come from small models, and hold for those alone:",
         "\n".join(f"- {each}" for each in answers),
         f"Tables, exact settings and other possible explanations: [results](../results/{name}.md).",
     )
 
 
 def priced(plan: Plan) -> GpuCosts:
-    return gpu_costs(plan.nodes, {node.fingerprint: cost(node.stage) for node in plan.nodes})
+    nodes = (*plan.nodes, *plan.later)
+    return gpu_costs(nodes, {node.fingerprint: cost(node.stage) for node in nodes})
+
+
+def _seen(plan: Plan) -> str:
+    """Return the sentence about the detectable gain that `adaptx plan` prints."""
+    sentence = power_sentence(planned_power(plan))
+    return f"{sentence[0].upper()}{sentence[1:].partition(';')[0]}." if sentence else ""
 
 
 def _line(each: GpuCost) -> str:
@@ -129,7 +147,7 @@ def _count(name: str, place: int) -> str:
 
 def _minutes(costs: GpuCosts) -> str:
     first = costs.each[0]
-    return f"{first.hours * 60 * first.gpu.assumed_flops_per_second / 90e9:.0f}"
+    return f"{first.hours * 60 * first.gpu.assumed_flops_per_second / 100e9:.0f}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""The sizes of the research questions: models, rows, seeds and learning rates as data, one module per question."""

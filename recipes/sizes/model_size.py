@@ -1,0 +1,76 @@
+"""The sizes of recipes/model_size.py. A task is followed by its rows and its epochs or steps."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from adaptx import Lora
+from adaptx.catalog import (
+    AMERICAS_NLI, E5_MINI, E5_SMALL, HELLASWAG, MNLI, SNLI, SQUAD, TATOEBA_R, TYDIQA, UDPOS_R, WIKIANN, XCOPA,
+    XLMR_BASE, XLMR_LARGE, XLMR_XL, XLMR_XXL, XNLI, XNLI_MORE, XQUAD_12, XTREME_R,
+)  # fmt: skip
+
+# XNLI's training rows are MNLI's, and XQuAD's are SQuAD's. No row is in an intermediate task and in a target.
+MNLI_FIRST, MNLI_LATER = MNLI.with_training_rows(0, 200_000), XNLI.with_training_rows(200_000, 392_702)
+SQUAD_FIRST, SQUAD_LATER = SQUAD.with_training_rows(0, 60_000), XQUAD_12.with_training_rows(60_000, 87_599)
+NLI = replace(
+    MNLI,
+    name="nli",
+    evaluation=(
+        *XNLI.in_languages("en", "de", "es", "ur").evaluation,
+        *XNLI_MORE.in_languages("ko").evaluation,
+        *AMERICAS_NLI.in_languages("quy").evaluation,
+    ),
+)
+
+SIZES = {
+    # Epochs and batch of the targets are those of XTREME's scripts where they have the task; LoRA's rates are choices.
+    "full": SimpleNamespace(
+        models=(XLMR_BASE, XLMR_LARGE, XLMR_XL, XLMR_XXL),
+        method=Lora(rank=16, alpha=32, sites=("query", "key", "value", "output", "up", "down")),
+        grid=(1e-4, 2e-4, 5e-4),
+        batch=32,
+        seeds=(1, 2, 3),
+        before={
+            MNLI_FIRST: {"limit": 60_000, "epochs": 1},
+            SQUAD_FIRST: {"limit": 60_000, "epochs": 1},
+            HELLASWAG: {"limit": 60_000, "epochs": 1},
+        },
+        targets={
+            MNLI_LATER: {"limit": 50_000, "epochs": 2},
+            XCOPA: {"limit": 50_000, "epochs": 5},
+            UDPOS_R: {"limit": 50_000, "epochs": 10},
+            WIKIANN: {"limit": 50_000, "epochs": 10},
+            SQUAD_LATER: {"limit": 50_000, "epochs": 2},
+            TYDIQA: {"limit": 50_000, "epochs": 2},
+        },
+        test_rows=None,
+        retrieved=(TATOEBA_R,),
+        suites=(XTREME_R,),
+        # (target, intermediate task): its gain in the largest model is compared with that in the smallest.
+        contrasts=(("xnli", "mnli"), ("tydiqa", "squad")),
+    ),
+    "medium": SimpleNamespace(
+        models=(E5_MINI, E5_SMALL),
+        method=Lora(),
+        grid=(1e-3, 3e-3, 1e-2),
+        batch=16,
+        seeds=(1, 2, 3, 4, 5),
+        before={SNLI: {"limit": 3_600, "epochs": 1}},
+        targets={NLI: {"limit": 1_200, "epochs": 3}},
+        test_rows=450,
+        retrieved=(),
+        suites=(),
+        contrasts=(("nli", "snli"),),
+    ),
+}
+SIZES["small"] = SimpleNamespace(
+    **vars(SIZES["medium"])
+    | {
+        "models": (E5_MINI.cut(2), E5_MINI),
+        "seeds": (1,),
+        "grid": (3e-3,),
+        "before": {SNLI: {"limit": 48, "epochs": 1}},
+        "targets": {NLI: {"limit": 48, "epochs": 1}},
+        "test_rows": 30,
+    }
+)

@@ -1,0 +1,77 @@
+"""The sizes of recipes/peft_tradeoff.py. A grid of learning rates per method, and one for mixing layers."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from adaptx import Bottleneck, Full, Lora
+from adaptx.catalog import AMERICAS_NLI, E5_MINI, MNLI, PAWSX, SIB200, SNLI, SQUAD, TYDIQA, XLMR_BASE, XLMR_LARGE, XNLI
+
+FULL, LORA, BOTTLENECK = Full(), Lora(), Bottleneck()
+NLI = replace(
+    MNLI,
+    name="nli",
+    evaluation=(
+        *XNLI.in_languages("en", "de", "es", "ur").evaluation,
+        *AMERICAS_NLI.in_languages("gn", "quy").evaluation,
+    ),
+)
+
+
+def contrasts(task: str, first: str, lora: str, bottleneck: str) -> dict[str, tuple[tuple[float, str, str, str], ...]]:
+    """Return the contrasts on one target: name -> (weight, target, method, start) of each term."""
+
+    def gain(method: str, start: str) -> tuple[tuple[float, str, str, str], ...]:
+        return (1.0, task, method, start), (-1.0, task, method, "none")
+
+    lost = tuple((-weight, *rest) for weight, *rest in gain("full", first))
+    return {
+        f"{task}: the gain of LoRA rather than that of full fine-tuning": (*gain(lora, first), *lost),
+        f"{task}: the gain of adapters rather than that of full fine-tuning": (*gain(bottleneck, first), *lost),
+        f"{task}: two adapters mixed rather than one continued": (
+            (1.0, task, bottleneck, "fuse"),
+            (-1.0, task, bottleneck, first),
+        ),
+        f"{task}: two LoRA modules merged rather than one continued": (
+            (1.0, task, lora, "merged"),
+            (-1.0, task, lora, first),
+        ),
+    }
+
+
+SIZES = {
+    # The rates of full fine-tuning are around that of XTREME's scripts. Those of LoRA and adapters are our own choices.
+    "full": SimpleNamespace(
+        models=(XLMR_BASE, XLMR_LARGE),
+        seeds=(1, 2, 3),
+        batch=32,
+        intermediates={MNLI: {"limit": 100_000, "epochs": 1}, SQUAD: {"limit": 100_000, "epochs": 1}},
+        targets={PAWSX: {"limit": 20_000, "epochs": 5}, TYDIQA: {"limit": 20_000, "epochs": 5}},
+        grids={FULL: (5e-6, 1e-5, 3e-5), LORA: (1e-4, 2e-4, 5e-4), BOTTLENECK: (5e-5, 1e-4, 3e-4)},
+        fusion_grid=(2e-5, 5e-5, 1e-4),
+        test_rows=None,
+        contrasts=contrasts("pawsx", "mnli", LORA.label, BOTTLENECK.label)
+        | contrasts("tydiqa", "squad", LORA.label, BOTTLENECK.label),
+    ),
+    "medium": SimpleNamespace(
+        models=(E5_MINI,),
+        seeds=(1, 2, 3, 4, 5),
+        batch=16,
+        intermediates={SNLI: {"limit": 2_400, "epochs": 1}, SIB200: {"epochs": 2}},
+        targets={NLI: {"limit": 1_000, "epochs": 2}},
+        grids={FULL: (1e-4, 2e-4, 5e-4), LORA: (1e-3, 3e-3, 1e-2), BOTTLENECK: (1e-3, 3e-3, 1e-2)},
+        fusion_grid=(3e-4, 1e-3, 3e-3),
+        test_rows=240,
+        contrasts=contrasts("nli", "snli", LORA.label, BOTTLENECK.label),
+    ),
+}
+SIZES["small"] = SimpleNamespace(
+    **vars(SIZES["medium"])
+    | {
+        "seeds": (1,),
+        "intermediates": {SNLI: {"limit": 64, "epochs": 1}, SIB200: {"limit": 64, "epochs": 1}},
+        "targets": {NLI: {"limit": 64, "epochs": 1}},
+        "grids": {FULL: (2e-4,), LORA: (3e-3,), BOTTLENECK: (3e-3,)},
+        "fusion_grid": (1e-3,),
+        "test_rows": 30,
+    }
+)

@@ -1,0 +1,148 @@
+"""The sizes of recipes/phang2020.py. An intermediate task is followed by its rows and its epochs or steps."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+from adaptx import Best, Full, Lora, Mixture, Proportional, Task, Weighted
+from adaptx.catalog import (
+    ANLI_PLUS, BUCC, COMMONSENSEQA, COSMOSQA, E5_MINI, HELLASWAG, MNLI, PANX, PAWSX, PHANG_2020, QQP, SNLI, SQUAD,
+    SQUAD_V2, TATOEBA, TYDIQA, UDPOS, XLMR_LARGE, XNLI, XNLI_MORE, XQUAD, XTREME, wikipedia_mlm,
+)  # fmt: skip
+
+SINGLES = (ANLI_PLUS, MNLI, QQP, SQUAD, SQUAD_V2, HELLASWAG, COSMOSQA, COMMONSENSEQA)
+
+# Each of the 15 languages has rows of its own, so that they are as varied as MNLI's 392,702 rows.
+TRANSLATED = replace(
+    XNLI,
+    name="mnli_translated",
+    train=tuple(
+        replace(rows, first=26_180 * place, stop=26_180 * (place + 1), expected=26_180)
+        for place, rows in enumerate((*XNLI.train, *XNLI.translated))
+    ),
+)
+
+
+def full_before(singles: tuple[Task, ...]) -> dict[Task | Mixture, dict[str, float]]:
+    """Return the intermediate tasks of the full size, with the epochs or steps of each.
+
+    MNLI with masked language modelling trains as many steps as MNLI alone, and translations as many rows.
+    """
+    together = Mixture(singles, Proportional(most=100_000), label="multi")
+    masked = Mixture((MNLI, wikipedia_mlm()), Weighted((4, 1)), label="mnli_mlm")
+    alike = {task: {"epochs": 2} for task in (*singles, together)}
+    return {**alike, masked: {"max_steps": 24_544}, TRANSLATED: {"epochs": 2}}
+
+
+FULL = SimpleNamespace(
+    model=XLMR_LARGE,
+    method=Full(),
+    seeds=(1, 2, 3),
+    grid=(1e-5,),
+    # (batch size, tokens per text)
+    sentence_sizes=(32, 256),
+    passage_sizes=(16, 384),
+    singles=SINGLES,
+    before=full_before,
+    selection={"selection": Best(1_000, patience=30)},
+    targets={
+        XNLI.selected_on(500, MNLI): {"epochs": 2},
+        PAWSX.selected_on(500): {"epochs": 5},
+        UDPOS.selected_on(500): {"epochs": 10},
+        PANX.selected_on(500): {"epochs": 10},
+        XQUAD.selected_on(500): {"epochs": 2},
+        TYDIQA.selected_on(500): {"epochs": 2},
+    },
+    only={},
+    retrieved=(BUCC, TATOEBA),
+    test_rows={},
+    suites=(XTREME,),
+    published=PHANG_2020,
+    contrasts={
+        "XNLI after MNLI rather than alone": (("xnli", ("mnli",)), ("xnli", ("none",))),
+        "TyDiQA after SQuAD rather than alone": (("tydiqa", ("squad",)), ("tydiqa", ("none",))),
+        "Tatoeba after MNLI rather than untrained": (("tatoeba", ("mnli",)), ("tatoeba", ("none",))),
+        "XNLI after all tasks rather than after MNLI": (("xnli", ("multi",)), ("xnli", ("mnli",))),
+        "XNLI after MNLI with masked words rather than without": (("xnli", ("mnli_mlm",)), ("xnli", ("mnli",))),
+    },
+    notes=(
+        "Chosen: the intermediate stage has the targets' learning rate, batch and lengths, and two epochs; their "
+        "mixture draws in proportion to rows, at most 100,000 per task; masked language modelling reads Wikipedia in "
+        "XTREME's 40 languages, one example in five, in as many steps as MNLI alone; MNLI's translations are XNLI's, "
+        "other rows in each language; no restart is dropped.",
+        "From the authors' XTREME scripts: learning rate 1e-5, batch 32 (question answering 16), epochs XNLI 2, "
+        "PAWS-X 5, tagging 10, question answering 2, warm-up 10%, length 256 (question answering 384), the best "
+        "English development score of every 1,000 steps, on 500 rows as in jiant (XNLI's are MNLI's), stopping after "
+        "30 without improvement.",
+    ),
+)
+
+NLI = replace(
+    MNLI,
+    name="nli",
+    evaluation=(*XNLI.in_languages("en", "de", "es", "ur").evaluation, *XNLI_MORE.in_languages("ko").evaluation),
+)
+
+
+def medium_before(_: tuple[Task, ...]) -> dict[Task | Mixture, dict[str, float]]:
+    """Return the intermediate tasks of the medium size. Each reads about 110,000 tokens."""
+    together = Mixture((SNLI, SQUAD, COMMONSENSEQA), Weighted((12, 2, 3)), label="multi")
+    return {
+        SNLI: {"limit": 3_600, "epochs": 1},
+        SQUAD: {"limit": 600, "epochs": 1},
+        COMMONSENSEQA: {"limit": 900, "epochs": 1},
+        together: {"limit": 1_200, "max_steps": 106},
+        SNLI.with_shuffled_labels(): {"limit": 3_600, "epochs": 1},
+    }
+
+
+MEDIUM = SimpleNamespace(
+    model=E5_MINI,
+    method=Lora(),
+    seeds=(1, 2, 3, 4, 5),
+    grid=(1e-3, 3e-3, 1e-2),
+    sentence_sizes=(16, 128),
+    passage_sizes=(16, 256),
+    singles=(),
+    before=medium_before,
+    selection={},
+    targets={
+        NLI: {"limit": 1_200, "epochs": 3},
+        TYDIQA.in_languages("en", "fi", "id", "ko", "sw"): {"limit": 400, "epochs": 2},
+    },
+    # Target -> the only intermediate tasks before it.
+    only={"tydiqa": ("squad",)},
+    retrieved=(TATOEBA.in_languages("es", "id", "ta", "tr"),),
+    test_rows={"nli": 600, "tydiqa": 200, "tatoeba": 500},
+    suites=(),
+    published=(),
+    contrasts={
+        "NLI after SNLI rather than alone": (("nli", ("snli",)), ("nli", ("none",))),
+        "NLI after SNLI rather than after shuffled labels": (("nli", ("snli",)), ("nli", ("snli_shuffled",))),
+        "NLI after all tasks rather than after one of them": (
+            ("nli", ("multi",)),
+            ("nli", ("snli", "squad", "commonsenseqa")),
+        ),
+        "TyDiQA after SQuAD rather than alone": (("tydiqa", ("squad",)), ("tydiqa", ("none",))),
+        "Tatoeba after SNLI rather than untrained": (("tatoeba", ("snli",)), ("tatoeba", ("none",))),
+    },
+    notes=("Size: medium. Intermediate tasks read about 110,000 tokens each; rows are drawn anew with each seed.",),
+)
+
+
+def small_before(_: tuple[Task, ...]) -> dict[Task | Mixture, dict[str, float]]:
+    """Return the intermediate tasks of the medium size with few rows."""
+    return {task: {"limit": 64, "epochs": 1} for task in medium_before(())}
+
+
+SMALL = SimpleNamespace(
+    **vars(MEDIUM)
+    | {
+        "seeds": (1,),
+        "grid": (3e-3,),
+        "before": small_before,
+        "targets": {task: {"limit": 64, "epochs": 1} for task in MEDIUM.targets},
+        "test_rows": {"nli": 30, "tydiqa": 30, "tatoeba": 30},
+        "notes": (),
+    }
+)
+SIZES = {"full": FULL, "medium": MEDIUM, "small": SMALL}
