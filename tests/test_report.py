@@ -334,8 +334,12 @@ def test_selection_and_leaks_are_told(model, sources, store) -> None:
     )
     fill(plan, store, sources)
     contents = RowContents(store, plan.identities)
-    text = "\n".join([*find_confounds(plan.recipe, measure(plan, store)), *shared_rows(plan.recipe, contents)])
-    assert "was checked by the names of the data sets only" in text
+    leaks, not_compared = shared_rows(plan.recipe, contents)
+    text = "\n".join([*find_confounds(plan.recipe, measure(plan, store)), *leaks])
+    page = write_report(plan, store, store.root / "report").html.read_text()
+    assert page.index("that score is not a valid test score") < page.index("<summary>Before drawing conclusions")
+    assert [said for said in not_compared if "was checked by the names of the data sets only" in said] == not_compared
+    assert len(not_compared) == 1
     assert "The weights of peeking are selected on development rows in Korean" in text
     assert "The weights of peeking are selected on rows of klue/klue/nli/validation" in text
     assert "leaking is trained on rows of klue/klue/nli/validation" in text

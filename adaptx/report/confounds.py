@@ -49,10 +49,10 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
     ]
 
 
-def shared_rows(recipe: Recipe, contents: RowContents) -> list[str]:
+def shared_rows(recipe: Recipe, contents: RowContents) -> tuple[list[str], list[str]]:
     """Return sentences about rows that occur in two trainings, or in a training and in a scored set.
 
-    Sets whose contents are not known are compared by name.
+    Sets whose contents are not known are compared by name. The second list has at most one sentence, which names them.
     """
     found = find_leaks(recipe.evaluations, contents)
     by_name = dict.fromkeys(
@@ -64,7 +64,7 @@ def shared_rows(recipe: Recipe, contents: RowContents) -> list[str]:
         for rows in pair.training.sets
         if may_share_rows(rows, scored)
     )
-    return [*found.sentences, *by_name, *_not_compared(found.unknown)]
+    return [*found.sentences, *by_name], _not_compared(found.unknown)
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:

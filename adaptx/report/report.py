@@ -1,46 +1,25 @@
 """A report: tables, figures and one HTML file, all computed from the store."""
 
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import adaptx
-from adaptx.catalog.languages import language_name
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
-from adaptx.planning.row_contents import RowContents
-from adaptx.report import html, provenance, text
-from adaptx.report.analysis import Analysis, analyse
-from adaptx.report.class_tables import class_table
-from adaptx.report.confounds import find_confounds, rows_differences, shared_rows
-from adaptx.report.contrast import ContrastResult
-from adaptx.report.contrast_tables import contrast_metrics, contrast_table
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.forest import contrast_panel, gain_panel
-from adaptx.report.gain import Gain
+from adaptx.report import html, text
+from adaptx.report.contrast_tables import contrast_metrics
+from adaptx.report.findings import Findings, find
 from adaptx.report.gain_metrics import gain_metrics
-from adaptx.report.gains import compute_gains
 from adaptx.report.latex import latex
 from adaptx.report.latex_main import main_table
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.mixing import mixed_variants, mixing_frame
-from adaptx.report.mixing_plots import mixing_heatmap
-from adaptx.report.plots_forest import forest_plots
-from adaptx.report.plots_heatmap import gain_heatmap
-from adaptx.report.plots_languages import language_scatter
-from adaptx.report.plots_losses import development_curves, learning_curves
-from adaptx.report.plots_rows import gain_by_rows
-from adaptx.report.plots_tuning import rate_plot
-from adaptx.report.reference import reference
-from adaptx.report.reproduction import reproduction_table
+from adaptx.report.measured import measure
+from adaptx.report.mixing import mixing_frame
+from adaptx.report.page_facts import missing_text, page_facts
+from adaptx.report.section import HTML_WIDEST
 from adaptx.report.seed_gains import seed_gains
-from adaptx.report.statistics.bootstrap import RESAMPLES
-from adaptx.report.styles import VariantStyles, variant_styles
-from adaptx.report.suite_tables import SuiteResult, suite_results
-from adaptx.report.summary import MOST_ANSWERS, SMOKE, Answer, PageSummary, headline, summarise, task_answer
+from adaptx.report.summary import headline
 from adaptx.report.table import (
     classes_frame,
     contrasts_frame,
@@ -50,19 +29,13 @@ from adaptx.report.table import (
     tidy_frame,
     tidy_records,
 )
-from adaptx.report.tables import WIDEST, Table, cost_table, gain_table, language_table, score_tables
-from adaptx.report.tuning import rate_curves, tuning_table, tuning_warnings
-from adaptx.specs import Evaluate, Recipe, Task
+from adaptx.report.tables import Table
+from adaptx.specs import Evaluate, Recipe
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store.store import Store
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-GENERIC_COMMANDS = ("adaptx plan RECIPE", "adaptx run RECIPE", "adaptx report RECIPE --out DIR")
-
-HTML_WIDEST = 145
-"""Maximum width in characters of a score table on the page."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -147,41 +120,6 @@ class Report:
         return list(self.records)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """The page's section on one task.
-
-    answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. narrow: the
-    same tables, narrow enough for a terminal. classes: scores per class; None if answers are not labels. heatmap,
-    scatter, by_rows: PNG files of gains by language, of scores against the baseline's by language, and of gain against
-    target rows; None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
-    """
-
-    task: Task
-    answer: Answer
-    sources: str
-    scores: Mapping[str, Sequence[Table]]
-    narrow: Sequence[Table]
-    classes: Table | None
-    gains: Table
-    cost: Table
-    languages: Table
-    analysis: Analysis
-    heatmap: Path | None
-    scatter: Path | None
-    by_rows: Path | None
-    mixing: tuple[Path, ...]
-
-    @property
-    def figures(self) -> tuple[Path | None, ...]:
-        return (self.heatmap, self.scatter, self.by_rows, *self.analysis.figures, *self.mixing)
-
-    @property
-    def paper_tables(self) -> tuple[Table, ...]:
-        """The tables that a paper may need: scores, analysis and cost."""
-        return (*(table for each in self.scores.values() for table in each), *self.analysis.tables, self.cost)
-
-
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = (), wide_table: bool = False) -> Report:
     """Write report.html, figures, tables (md, tex), scores (csv, json), gains and further tables (csv) into `out`.
 
@@ -202,20 +140,8 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
             "(`adaptx run RECIPE`), or name the store that holds its results (--store DIR)"
         )
     out.mkdir(parents=True, exist_ok=True)
-    found = _find(plan, store, measurements, out)
-    suites_csv = out / "suites.csv" if found.suites else None
-    mixing_csv = out / "mixing.csv" if any(section.mixing for section in found.sections) else None
-    first = [contrast_table(found.contrasts, found.contrasts_are_primary)] if found.contrasts else []
-    of_suites = [*first, *(table for result in found.suites for table in result.tables(WIDEST))]
-    of_suites += [found.reproduction] if found.reproduction is not None else []
+    found = find(plan, store, measurements, out)
     sections, gains = found.sections, found.gains
-    figures = (
-        *found.forest,
-        *(figure for section in sections for figure in section.figures),
-        found.curves,
-        found.selection,
-        found.rates,
-    )
     report = Report(
         folder=out,
         html=out / "report.html",
@@ -226,20 +152,14 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         latex=out / "tables.tex",
         main_latex=out / "table-main.tex",
         contrasts_csv=out / "contrasts.csv" if found.contrasts else None,
-        suites_csv=suites_csv,
-        mixing_csv=mixing_csv,
-        classes_csv=out / "classes.csv" if any(section.classes for section in found.sections) else None,
-        figures=tuple(figure for figure in figures if figure is not None),
+        suites_csv=out / "suites.csv" if found.suites else None,
+        mixing_csv=out / "mixing.csv" if any(section.mixing for section in sections) else None,
+        classes_csv=out / "classes.csv" if any(section.classes for section in sections) else None,
+        figures=found.figures,
         table=tidy_frame(measurements),
         gains=gains_frame(gains),
-        tables=(*of_suites, *(table for section in sections for table in _terminal_tables(section))),
-        page=(
-            *found.summary.sentences,
-            *of_suites,
-            *(part for section in sections for part in _page(section, len(sections) > MOST_ANSWERS)),
-            *([found.tuning] if found.tuning is not None else []),
-            *found.warnings,
-        ),
+        tables=(*found.overview, *(table for section in sections for table in section.terminal_tables)),
+        page=tuple(found.page),
         warnings=found.warnings,
         missing=measurements.missing,
         records=tuple(tidy_records(measurements)),
@@ -249,70 +169,11 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
     )
     _write_tables(report, found)
     _write_latex(report, found, plan.recipe, wide_table)
-    report.html.write_text(html.render(_facts(plan, store, found, commands)), encoding="utf-8")
+    report.html.write_text(html.render(page_facts(plan, store, found, commands)), encoding="utf-8")
     return report
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Findings:
-    """The content of a report on a plan.
-
-    forest: the figures of all gains and contrasts. tuning: the development scores of the learning rates that were
-    searched; None without a search. curves, selection: the figures of the training losses and of the scores on
-    development rows by step; None if none are stored. rates: the figure of the searches for learning rates.
-    """
-
-    measurements: Measurements
-    gains: list[Gain]
-    contrasts: Sequence[ContrastResult]
-    contrasts_are_primary: bool
-    summary: PageSummary
-    sections: Sequence[Section]
-    suites: Sequence[SuiteResult]
-    reproduction: Table | None
-    forest: tuple[Path, ...]
-    tuning: Table | None
-    curves: Path | None
-    selection: Path | None
-    rates: Path | None
-    warnings: tuple[str, ...]
-
-
-def _find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> _Findings:
-    """Analyse the measurements, and draw the figures into `out`."""
-    primary = plan.recipe.primary_comparisons
-    gains = compute_gains(measurements, primary=primary)
-    contrasts = contrast_results(plan.recipe.contrasts, measurements)
-    styles = variant_styles(measurements)
-    sections = [_section(task, measurements, gains, styles, out) for task in measurements.tasks]
-    panels = [
-        contrast_panel(contrasts, primary == "contrasts"),
-        *(gain_panel(task, gains, styles) for task in measurements.tasks),
-    ]
-    return _Findings(
-        measurements=measurements,
-        gains=gains,
-        contrasts=contrasts,
-        contrasts_are_primary=primary == "contrasts",
-        summary=summarise(plan.recipe, measurements, gains, contrasts),
-        sections=[_without_conclusion(each) if plan.recipe.smoke else each for each in sections],
-        suites=suite_results(plan.recipe.suites, measurements),
-        reproduction=reproduction_table(plan.recipe.published, measurements),
-        forest=forest_plots([panel for panel in panels if panel is not None], out),
-        tuning=tuning_table(plan),
-        curves=learning_curves(provenance.losses(plan, store), out / "losses.png"),
-        rates=rate_plot(rate_curves(plan), out / "learning_rates.png"),
-        selection=development_curves(provenance.results_by_name(plan, store), out / "development.png"),
-        warnings=(
-            *shared_rows(plan.recipe, RowContents(store, plan.identities)),
-            *find_confounds(plan.recipe, measurements),
-            *tuning_warnings(plan),
-            *rows_differences(measurements),
-        ),
-    )
-
-
-def _write_tables(report: Report, found: _Findings) -> None:
+def _write_tables(report: Report, found: Findings) -> None:
     """Write every file of a report except the page and the figures."""
     report.table.to_csv(report.scores_csv, index=False)
     report.gains.to_csv(report.gains_csv, index=False)
@@ -329,107 +190,10 @@ def _write_tables(report: Report, found: _Findings) -> None:
     (report.folder / "tables.md").write_text(report.markdown(), encoding="utf-8")
 
 
-def _write_latex(report: Report, found: _Findings, recipe: Recipe, wide: bool) -> None:
+def _write_latex(report: Report, found: Findings, recipe: Recipe, wide: bool) -> None:
     for_paper = [table for result in found.suites for table in result.tables(HTML_WIDEST)]
     for_paper += [table for section in found.sections for table in section.paper_tables]
     report.latex.write_text(latex(for_paper, recipe.name), encoding="utf-8")
     measured = found.measurements
     main = main_table(recipe, measured.tasks, found.gains, seed_gains(measured), found.contrasts, wide)
     report.main_latex.write_text(main, encoding="utf-8")
-
-
-def missing_text(missing: Sequence[str]) -> str:
-    """Return a sentence with the number of evaluations that are not stored, and the names of up to five."""
-    shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-    return f"Planned evaluations not stored yet, so not in the tables: {len(missing)} ({shown})."
-
-
-def _section(
-    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, out: Path
-) -> Section:
-    metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
-    mixed = mixed_variants(measurements, task)
-    known = {each: reference(measurements.measured, task, each) for each in task.metrics}
-    return Section(
-        task=task,
-        answer=task_answer(task, measurements, gains),
-        sources=", ".join(language_name(language) for language in task.source_languages),
-        scores={each: score_tables(task, each, gains, known[each], HTML_WIDEST) for each in task.metrics},
-        narrow=[table for each in task.metrics for table in score_tables(task, each, gains, known[each])],
-        classes=class_table(measurements, task),
-        gains=gain_table(task, gains),
-        cost=cost_table(measurements, task),
-        languages=language_table(measurements, task),
-        analysis=analyse(task, measurements, gains, styles, out / name),
-        heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
-        scatter=language_scatter(task, gains, styles, out / f"languages.{name}.png"),
-        by_rows=gain_by_rows(task, measurements, gains, styles, out / f"target_rows.{name}.png"),
-        mixing=tuple(
-            mixing_heatmap(each, out / f"mixing_weights.{name}.{number}.png") for number, each in enumerate(mixed, 1)
-        ),
-    )
-
-
-def _without_conclusion(section: Section) -> Section:
-    """Return a section of a smoke run: with its tables, and without an answer."""
-    return replace(section, answer=Answer(SMOKE))
-
-
-def _terminal_tables(section: Section) -> list[Table]:
-    return [*section.narrow, *section.analysis.comparisons.tables, section.cost, section.languages]
-
-
-def _page(section: Section, answered: bool) -> list[Table | str]:
-    """Return the sentences and tables that the page shows for one task: answer, scores, analysis, cost, languages.
-
-    answered: whether the answer is here and not in the summary.
-    """
-    analysis = section.analysis
-    parts = (analysis.comparisons, analysis.pairs, analysis.gaps, analysis.classes, analysis.scaling, analysis.worth)
-    analysed = [piece for part in parts for piece in (*part.sentences, *part.tables)]
-    said = [section.answer.markdown] if answered else []
-    return [*said, *section.narrow, *analysed, section.cost, section.languages]
-
-
-def _facts(plan: Plan, store: Store, found: _Findings, commands: Sequence[str]) -> dict[str, Any]:
-    """Return the values that fill the page's template."""
-    measurements = found.measurements
-    newest = provenance.newest(plan, store)
-    return {
-        "summary": found.summary,
-        "contrasts": contrast_table(found.contrasts, found.contrasts_are_primary) if found.contrasts else None,
-        "folded": found.contrasts_are_primary,
-        "reproduction": found.reproduction,
-        "sections": found.sections,
-        "suites": [
-            {"name": result.suite.name, "summary": result.summary, "tables": result.tables(HTML_WIDEST)}
-            for result in found.suites
-        ],
-        "answers_above": len(found.sections) <= MOST_ANSWERS,
-        "forest": found.forest,
-        "curves": found.curves,
-        "selection": found.selection,
-        "rates": found.rates,
-        "fused": any(section.mixing for section in found.sections),
-        "labelled": any(section.classes for section in found.sections),
-        "warnings": found.warnings,
-        "generic_commands": not commands,
-        "commands": tuple(commands) or GENERIC_COMMANDS,
-        "recipe": plan.recipe,
-        "version": adaptx.__version__,
-        "newest": f"{newest:%-d %B %Y, %H:%M %Z}" if newest else "",
-        "models": provenance.models(plan),
-        "num_variants": len({gain.variant for gain in found.gains}),
-        "num_stored": len(measurements.measured),
-        "seeds": sorted({m.factors.seed for m in measurements.measured if m.factors.seed is not None}),
-        "least_seeds": min((gain.seeds_compared for gain in found.gains if gain.holm_p is not None), default=0),
-        "missing": missing_text(measurements.missing) if measurements.missing else "",
-        "unchecked": sum("not checked" in measured.status for measured in measurements.measured),
-        "resamples": RESAMPLES,
-        "tuning": found.tuning,
-        "trainings": provenance.training_table(plan, store),
-        "stages": provenance.stage_table(plan, store),
-        "data": provenance.data_table(plan),
-        "left_out": provenance.left_out_table(plan, store),
-        "machines": provenance.machines(plan, store),
-    }
