@@ -49,7 +49,8 @@ def made_task(name: str, task_format: TaskFormat, metrics: Sequence[str], train:
     """A task in four languages; `train` names its English training set."""
 
     def rows(address: str, language: str) -> Rows:
-        return Rows("made/sets", address, "test", language, (("text", "text"),), expected=60)
+        # The made files have no such column, so the report does not compare their rows by content.
+        return Rows("made/sets", address, "test", language, (("text", "absent"),), expected=60)
 
     return Task(
         name,
