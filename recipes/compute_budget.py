@@ -16,7 +16,7 @@ small budget is not a point on the way to a large one.
 
 Full size: XLM-R base, five seeds. The intermediate tasks are SNLI and SQuAD v1.1. The targets are NLI (10,000 rows of
 MNLI), in the 15 languages of XNLI and the 10 of AmericasNLI, and TyDiQA (3,696 rows), in 9 languages. Medium size:
-e5-mini with LoRA, five seeds, SNLI with five budgets from 1,000 to 16,000 examples, 800 rows of MNLI, eight languages.
+e5-mini with LoRA, five seeds, SNLI with five budgets of 1,000 to 16,000 examples, 1,200 rows of MNLI, 8 languages.
 Small size: the medium size with few rows, to test that it runs.
 """
 

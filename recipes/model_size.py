@@ -15,7 +15,7 @@ tuning. No training row is in an intermediate task and in a target.
 Full size: XLM-R base, large, XL and XXL on the tasks of XTREME-R that have training rows, and on Tatoeba. All sizes
 train LoRA at every linear map, because full fine-tuning of XXL fits on no single GPU and the method must not differ
 between sizes. Medium size: e5-mini (6 layers) and multilingual-e5-small (12 layers, of which e5-mini was made), five
-seeds; SNLI before 1,200 rows of MNLI. Two sizes show a difference, not a trend. Small size: the medium size with few
+seeds; SNLI before 1,600 rows of MNLI. Two sizes show a difference, not a trend. Small size: the medium size with few
 rows and cut models, to test that it runs.
 """
 

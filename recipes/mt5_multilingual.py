@@ -18,7 +18,7 @@ the highest that the documentation of transformers advises. Intermediate tasks: 
 except for English), question answering (TyDiQA). Targets: XNLI, XQuAD, part-of-speech tags. The report shows mT5's
 published zero-shot scores on XNLI and TyDiQA; those models answer as text, ours through hidden states. Medium size:
 e5-mini in mT5's place, five seeds; SNLI and IndoNLI against SNLI and other rows of MNLI, which mixes two sources as
-well, and against each alone, before 1,200 rows of MNLI. It says nothing about mT5. Small size: the medium size with few
+well, and against each alone, before 2,000 rows of MNLI. It says nothing about mT5. Small size: the medium size with few
 rows, to test that it runs.
 """
 

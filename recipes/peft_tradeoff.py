@@ -14,7 +14,7 @@ target after an intermediate task, and for mixing layers, each the best of three
 score against operations, with the Pareto front.
 
 Full size: XLM-R base and large; MNLI and SQuAD v1.1 before PAWS-X and TyDiQA; three seeds. Medium size: e5-mini; SNLI
-and SIB-200 topics before 1,000 rows of MNLI, five seeds. Small size: the medium size with few rows, to test that it
+and SIB-200 topics before 1,200 rows of MNLI, five seeds. Small size: the medium size with few rows, to test that it
 runs.
 """
 

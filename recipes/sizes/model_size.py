@@ -52,11 +52,11 @@ SIZES = {
     "medium": SimpleNamespace(
         models=(E5_MINI, E5_SMALL),
         method=Lora(),
-        grid=(1e-3, 3e-3, 1e-2),
+        grid=(1e-3, 2e-3, 4e-3),
         batch=16,
         seeds=(1, 2, 3, 4, 5),
         before={SNLI: {"limit": 3_600, "epochs": 1}},
-        targets={NLI: {"limit": 1_200, "epochs": 3}},
+        targets={NLI: {"limit": 1_600, "epochs": 3}},
         test_rows=450,
         retrieved=(),
         suites=(),

@@ -4,15 +4,15 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 from adaptx import Bottleneck, Full, Lora
-from adaptx.catalog import AMERICAS_NLI, E5_MINI, MNLI, PAWSX, SIB200, SNLI, SQUAD, TYDIQA, XLMR_BASE, XLMR_LARGE, XNLI
+from adaptx.catalog import E5_MINI, MNLI, PAWSX, SIB200, SNLI, SQUAD, TYDIQA, XLMR_BASE, XLMR_LARGE, XNLI, XNLI_MORE
 
 FULL, LORA, BOTTLENECK = Full(), Lora(), Bottleneck()
 NLI = replace(
     MNLI,
     name="nli",
     evaluation=(
-        *XNLI.in_languages("en", "de", "es", "ur").evaluation,
-        *AMERICAS_NLI.in_languages("gn", "quy").evaluation,
+        *XNLI.in_languages("en", "de", "es").evaluation,
+        *XNLI_MORE.in_languages("ko").evaluation,
     ),
 )
 
@@ -56,11 +56,11 @@ SIZES = {
         models=(E5_MINI,),
         seeds=(1, 2, 3, 4, 5),
         batch=16,
-        intermediates={SNLI: {"limit": 2_400, "epochs": 1}, SIB200: {"epochs": 2}},
-        targets={NLI: {"limit": 1_000, "epochs": 2}},
-        grids={FULL: (1e-4, 2e-4, 5e-4), LORA: (1e-3, 3e-3, 1e-2), BOTTLENECK: (1e-3, 3e-3, 1e-2)},
+        intermediates={SNLI: {"limit": 2_000, "epochs": 1}, SIB200: {"epochs": 2}},
+        targets={NLI: {"limit": 1_200, "epochs": 2}},
+        grids={FULL: (1e-4, 2e-4, 5e-4), LORA: (1e-3, 2e-3, 4e-3), BOTTLENECK: (1e-3, 2e-3, 4e-3)},
         fusion_grid=(3e-4, 1e-3, 3e-3),
-        test_rows=240,
+        test_rows=300,
         contrasts=contrasts("nli", "snli", LORA.label, BOTTLENECK.label),
     ),
 }

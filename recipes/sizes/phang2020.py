@@ -76,10 +76,11 @@ FULL = SimpleNamespace(
     ),
 )
 
+# A pilot (e5-mini, 2,000 rows, one seed) scored 54% in English, 50% in German and 47% in Spanish; Urdu was at chance.
 NLI = replace(
     MNLI,
     name="nli",
-    evaluation=(*XNLI.in_languages("en", "de", "es", "ur").evaluation, *XNLI_MORE.in_languages("ko").evaluation),
+    evaluation=(*XNLI.in_languages("en", "de", "es").evaluation, *XNLI_MORE.in_languages("ko").evaluation),
 )
 
 
@@ -99,14 +100,14 @@ MEDIUM = SimpleNamespace(
     model=E5_MINI,
     method=Lora(),
     seeds=(1, 2, 3, 4, 5),
-    grid=(1e-3, 3e-3, 1e-2),
+    grid=(1e-3, 2e-3, 4e-3),
     sentence_sizes=(16, 128),
     passage_sizes=(16, 256),
     singles=(),
     before=medium_before,
     selection={},
     targets={
-        NLI: {"limit": 1_200, "epochs": 3},
+        NLI: {"limit": 1_600, "epochs": 3},
         TYDIQA.in_languages("en", "fi", "id", "ko", "sw"): {"limit": 400, "epochs": 2},
     },
     # Target -> the only intermediate tasks before it.

@@ -24,13 +24,13 @@ PAGES = ROOT / "docs" / "questions"
 RESULTS = ROOT / "docs" / "results"
 COUNTS = {
     # Recipe -> trainings and evaluations at each of `SIZES`, those of searches for learning rates included.
-    "phang2020": ((249, 5752), (79, 316), (13, 64)),
+    "phang2020": ((249, 5752), (79, 286), (13, 58)),
     "model_size": ((472, 8504), (44, 132), (6, 24)),
-    "sub1b_gap": ((412, 6300), (98, 462), (14, 75)),
+    "sub1b_gap": ((412, 6300), (98, 432), (14, 70)),
     "compute_budget": ((288, 2926), (68, 252), (9, 40)),
     "mt5_multilingual": ((228, 2790), (52, 231), (9, 45)),
     "scale_1b_7b": ((796, 8766), (40, 68), (6, 12)),
-    "peft_tradeoff": ((334, 1632), (139, 504), (22, 96)),
+    "peft_tradeoff": ((334, 1632), (139, 344), (22, 64)),
 }
 
 
