@@ -20,10 +20,10 @@ def training_seconds(measurements: Measurements, task: Task) -> dict[str, float 
 
 
 def advice(task: Task, gains: Sequence[Gain], costs: Seconds) -> str:
-    """Return which variant to use for a task, or why none can be recommended. The text is empty if none was compared.
+    """Return which variant to use for a task, or why none can be recommended. Without any comparison, return "".
 
-    The variant is the one with the highest score among those that gain after Holm's correction. Scores and gains are
-    those of the zero-shot average; of the source languages if there is none.
+    The recommended variant gains after Holm's correction and has the highest score among those that do. Scores and
+    gains are means over the zero-shot languages, or over the source languages if no language is zero-shot.
     """
     of_task = [gain for gain in gains if (gain.task, gain.metric) == (task.name, task.metrics[0])]
     for quantity in (ZERO_SHOT, SOURCE):

@@ -43,9 +43,13 @@ class ReportPart:
 class Analysis:
     """The analysis of one task. A part without results is empty, and `bool(part)` is False.
 
-    comparisons: significance tests of the gains. gaps: generalisation gaps.
-    pairs: every variant against every other. classes: gains by class of languages. scaling: gain against model size
-    and compute. worth: score against cost.
+    Attributes:
+        comparisons: significance tests of the gains.
+        pairs: every variant against every other.
+        gaps: generalisation gaps.
+        classes: gains by class of languages.
+        scaling: gain against model size, and gain against compute.
+        worth: score against cost.
     """
 
     comparisons: ReportPart
@@ -70,7 +74,7 @@ def analyse(
 ) -> Analysis:
     """Analyse one task, and draw the figures.
 
-    out: the folder of the figures, and the task's name as it appears in their file names: `out/nli` for `nli`.
+    out: the beginning of the figures' paths. With `reports/nli`, they are in `reports` and have `nli` in their names.
     """
     averages = (ZERO_SHOT, SOURCE)
     redrawn = redraw(measurements, task)
@@ -91,7 +95,7 @@ def _figure(out: Path, kind: str) -> Path:
 
 
 def _pairs(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles) -> ReportPart:
-    """Compare all variants that are scored on the same rows, in the zero-shot languages that all of them share."""
+    """Compare the variants that were scored on the same rows, in the zero-shot languages that all of them share."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = [gain for gain in gains if (gain.task, gain.metric, gain.quantity) == wanted]
     languages = [

@@ -13,10 +13,7 @@ MOST_NAMED = 3
 
 
 def answer(task: Task, gains: Sequence[Gain]) -> str:
-    """Return the task's name with its verdicts (`told_verdicts`), and a sentence if there are too few seeds.
-
-    It says "variants" if every gain's interval includes the variation between seeds, else "trained variants".
-    """
+    """Return the task's name with its verdicts (`told_verdicts`), and a sentence if there are too few seeds."""
     compared = answering(task, gains)
     said = told_verdicts(task, gains)
     exploratory = " (exploratory)" if {gain.standing for gain in compared} == {"exploratory"} else ""
@@ -48,7 +45,7 @@ def told_verdicts(task: Task, gains: Sequence[Gain]) -> str:
 
 
 def _constant(task: Task, gains: Sequence[Gain]) -> str:
-    """Return a sentence that counts the variants which predict one class only in some language, or an empty string."""
+    """Return how many variants predict a single class in some language, as a sentence; empty if none does."""
     of_task = [gain for gain in gains if gain.task == task.name and gain.is_language]
     found = list(dict.fromkeys(gain.variant for gain in of_task if gain.one_class))
     if not found:
@@ -98,7 +95,7 @@ def _shown(gain: Gain, comparisons: int) -> str:
 
 
 def few_seeds(compared: Sequence[Gain]) -> str:
-    """Return a sentence about the variants with fewer than three seeds, or an empty string if there are none."""
+    """Return a sentence about the variants with fewer than three seeds; empty if there are none."""
     few = {gain.variant: gain.seeds_compared for gain in compared if not gain.over_seeds}
     if not few:
         return ""

@@ -12,7 +12,7 @@ from adaptx.specs import Evaluate, ModelSpec, Pretrained, Task, Train
 
 
 class Described(Protocol):
-    """A variant, planned or measured. evaluate: one of its evaluations."""
+    """A variant, either planned or measured. `evaluate` is one of its evaluations."""
 
     @property
     def label(self) -> str: ...
@@ -29,7 +29,10 @@ V = TypeVar("V", bound=Described)
 
 @dataclass(frozen=True)
 class Match(Generic[V]):
-    """A variant's baseline, or None. note: why `baseline` is None, or which settings of variant and baseline differ."""
+    """The baseline of a variant, or None.
+
+    `note` says why there is no baseline, or in which settings the variant and its baseline differ.
+    """
 
     baseline: V | None
     note: str = ""
@@ -38,14 +41,13 @@ class Match(Generic[V]):
 def match(variant: V, others: Sequence[V]) -> Match[V]:
     """Return the baseline of a variant, chosen from `others`: the variants of the same task.
 
-    - For a variant trained on the target task: a training of the bare checkpoint with the same model, method, target
-      task and seed.
+    - For a variant trained on the target task: the bare checkpoint, trained on the target task with the same method and
+      seed.
+    - For a variant that is scored with the head of its intermediate task, without further training: the same baseline.
     - For retrieval or mining without training on the target task: the untrained checkpoint, with the same framing and
       precision.
-    - For a variant that is scored with the head of its intermediate task, without further training: a training of the
-      bare checkpoint on the target task with the same method and seed.
 
-    Other settings, such as the learning rate, may differ. If several fit, the one with the variant's settings is used.
+    Other settings, such as the learning rate, may differ. If several variants fit, the one with equal settings is used.
     """
     if is_baseline(variant):
         return Match(None, "is a baseline")
@@ -86,9 +88,9 @@ def _reading(evaluate: Evaluate) -> tuple[object, object]:
 
 
 def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
-    """Return the settings, such as `learning_rate`, that differ between the last trainings of two models.
+    """Return the names of the settings, such as `learning_rate`, in which the last trainings of two models differ.
 
-    The list is empty if one of the models is untrained, or if the model in `ours` was not trained on the measured task.
+    The result is empty if a model is untrained, or if the model in `ours` was not trained on the measured task.
     """
     left, right = ours.model, theirs.model
     if not isinstance(left, Train) or not isinstance(right, Train) or not trained_on(left, ours.task):
@@ -105,6 +107,8 @@ def _differing(ours: Evaluate, theirs: Evaluate) -> list[str]:
 
 
 def _member(train: Train, measured: Task) -> Task:
-    """Return the training's task that has the measured task's name or, if there is none, its training rows."""
+    """Return the task of the training that has the measured task's name. If none has, return the one with its training
+    rows.
+    """
     named = [task for task in train.tasks if task.name == measured.name]
     return (named or [task for task in train.tasks if task.train == measured.train])[0]

@@ -21,9 +21,9 @@ def points(share: float | None) -> str:
 
 
 def gain_text(gain: Gain) -> str:
-    """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`. Without a gain, return `baseline` or `no baseline`.
+    """Return a gain with its interval, such as `+3.1 [+0.4, +5.9]`, or the gain alone if it has no interval.
 
-    A gain without an interval is shown alone.
+    Without a gain, return `baseline` or `no baseline`.
     """
     if gain.is_baseline:
         return "baseline"
@@ -55,7 +55,10 @@ def range_text(low: float | None, high: float | None) -> str:
 
 
 def detectable_text(plain: float | None, corrected: float | None) -> str:
-    """Return what a test detects before and after correction, in points: `3.1 (3.8)`, or `3.1` without a correction."""
+    """Return a detectable gain in points, with the one after Holm's correction in brackets: `3.1 (3.8)`.
+
+    corrected: None leaves out the brackets.
+    """
     return percent(plain) if corrected is None else f"{percent(plain)} ({percent(corrected)})"
 
 

@@ -15,9 +15,9 @@ MOST_ROWS = 1_500
 
 
 def class_table(measurements: Measurements, task: Task) -> Table | None:
-    """Return a table with macro-F1, and precision, recall and F1 of each class; None if answers are not labels.
+    """Return a table with macro-F1, and with precision, recall and F1 of each class.
 
-    Shares and numbers of predictions are means over seeds.
+    Shares and numbers of predictions are means over seeds. Return None if answers are not labels.
     """
     groups: dict[tuple[str, str], list[ScoredEvaluation]] = {}
     for measured in measurements.measured:
@@ -73,7 +73,6 @@ def class_records(measurements: Measurements) -> list[dict[str, Any]]:
 
 
 def _rows(variant: str, language: str, seeds: Sequence[ScoredEvaluation], long: bool) -> list[tuple[TableCell, ...]]:
-    """Return the rows of a variant in a language. The first one has the names and macro-F1."""
     macro = percent(_mean([measured.macro_f1 or 0.0 for measured in seeds]))
     first = (TableCell(variant), TableCell(language_name(language)), TableCell(macro))
     if long:
@@ -101,7 +100,7 @@ def _names(seeds: Sequence[ScoredEvaluation]) -> list[str]:
 
 
 def _of_class(measured: ScoredEvaluation, name: str) -> ClassScore:
-    """Return the scores of one class. A class that a seed neither has nor predicts has no rows."""
+    """Return the scores of one class, which are all zero if it occurs in neither answers nor predictions."""
     nothing = ClassScore(name=name, gold=0, predicted=0, correct=0)
     return next((each for each in measured.classes if each.name == name), nothing)
 

@@ -42,7 +42,7 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
 
 
 def _family(compared: Sequence[Gain]) -> str:
-    """Return the name of the comparisons for which p-values are corrected, with their number."""
+    """Return the family of comparisons over which p-values are corrected, in words."""
     size = max((gain.family_size for gain in compared), default=0)
     standing = compared[0].standing if compared else ""
     if standing == "primary":

@@ -1,7 +1,7 @@
 """Confounds: what else, besides the variant, may explain a score.
 
-Examples: a checkpoint has seen the data before, the kept weights were selected on development rows in other languages,
-or fewer rows were read than were published. Each finding is one plain sentence for the report.
+Examples: a checkpoint has seen the data before, weights were selected on other languages than those trained on, or
+fewer rows were read than were published. Each confound is one plain sentence for the report.
 """
 
 import dataclasses
@@ -31,11 +31,7 @@ _EXPOSED = (
 
 
 def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
-    """Return a recipe's confounds, one sentence each. Rows that sets share are found by `shared_rows`.
-
-    The order is: cut checkpoints, data seen before, selection of weights, variants measured in
-    different languages, constant predictions, and unknown languages.
-    """
+    """Return a recipe's confounds, one sentence each. `shared_rows` finds rows that occur in several sets."""
     evaluates = tuple(dict.fromkeys(recipe.evaluations))
     trainings = tuple(dict.fromkeys(train for evaluate in evaluates for train in training_path(evaluate)))
     return [
@@ -68,7 +64,7 @@ def shared_rows(recipe: Recipe, contents: RowContents) -> tuple[list[str], list[
 
 
 def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return a sentence per checkpoint whose last layers were cut off without pretraining it again."""
+    """Return a sentence for each checkpoint of which only the first layers are used, without new pretraining."""
     counts: dict[str, dict[str, None]] = {}
     for model in (evaluate.checkpoint for evaluate in evaluates):
         if model.layers is not None:
@@ -82,7 +78,6 @@ def _cut(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _layers(counts: Sequence[str]) -> str:
-    """Return `6 layers`, `6 or 12 layers`, or `layer` if it is one."""
     return "layer" if counts == ("1",) else f"{' or '.join(counts)} layers"
 
 
@@ -146,8 +141,9 @@ def _exposures(evaluates: Sequence[Evaluate]) -> list[str]:
 
 
 def _used(seen: SeenData, roles: Mapping[str, Sequence[Rows]]) -> str:
-    """Return the uses of a data set in a recipe, such as `trained on (English) and evaluated on (Korean)`. The text is
-    empty if the recipe does not use the data set. roles: name of a use (`trained on`) -> the rows used in this way.
+    """Return what a recipe does with a data set, such as `trained on (English) and evaluated on (Korean)`.
+
+    The text is empty if the recipe does not use the data set. roles: a use, such as `trained on` -> the rows used so.
     """
     touched = {role: [rows.language for rows in read if _covers(seen, rows)] for role, read in roles.items()}
     return " and ".join(f"{role} ({_names(languages)})" for role, languages in touched.items() if languages)

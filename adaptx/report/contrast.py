@@ -8,19 +8,22 @@ from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
 @dataclass(frozen=True, kw_only=True)
 class ContrastResult:
-    """A contrast's difference of scores. All scores are shares in [0, 1].
+    """The result of a contrast. All scores are shares in [0, 1].
 
-    name: what is compared, in the recipe's words. tasks, languages: what the difference is averaged over.
-    metric: the first metric of the tasks; several are joined by a plus sign.
-    examples: number of test rows, summed over tasks and languages.
-    difference: the weighted sum of the terms' mean scores, averaged over seeds. None if `note` says why not.
-    low, high, p: 95% interval and two-sided p-value. They cover rows and seeds with at least three seeds, else rows.
-    holm_p, corrected_low, corrected_high: the same after correction for all contrasts of the recipe.
-    row_low, row_high: 95% interval over rows alone, with the trained models as they are.
-    by_seed: the difference with each seed, in the order of `seeds`. Both are empty for untrained models alone.
-    detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8, before
-        correction.
-    corrected_detectable: the same for the corrected test, with p < 0.05 / number of tested contrasts.
+    Attributes:
+        name: what is compared, in the recipe's words.
+        tasks: what the difference is averaged over, together with `languages`.
+        metric: the first metric of the tasks; several are joined by a plus sign.
+        examples: number of test rows, summed over tasks and languages.
+        difference: the weighted sum of the terms' mean scores, averaged over seeds. None if `note` says why not.
+        low, high, p: 95% interval and two-sided p-value. With at least three seeds, they cover the choice of rows and
+            of seeds; with fewer, that of rows alone.
+        holm_p, corrected_low, corrected_high: p-value and interval, corrected for all contrasts of the recipe.
+        row_low, row_high: 95% interval for the choice of rows alone, with the trained models as they are.
+        by_seed: the difference with each seed, in the order of `seeds`. Both are empty if no model is trained.
+        detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8,
+            before correction.
+        corrected_detectable: the same for the corrected test, with p < 0.05 / number of tested contrasts.
     """
 
     name: str

@@ -1,9 +1,10 @@
 """The contrasts of a recipe, computed from stored predictions.
 
-The terms of a contrast are compared seed by seed and on the same test rows: a resample draws rows once for all of its
-models. With at least three seeds, interval and p-value cover the draws of rows and of seeds together; the variance over
-seeds is pooled over all models of the contrasts that share task, checkpoint, languages and seeds
-(`statistics/blocks.py`). With fewer seeds they cover the draw of rows alone, by the normal distribution.
+A contrast is computed for each seed, from models that are scored on the same test rows. A resample draws rows once for
+all of these models.
+
+With at least three seeds, interval and p-value cover the choice of rows and of seeds. The variance over seeds is
+pooled over models (`statistics/blocks.py`). With fewer seeds, they cover the choice of rows alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,9 +30,10 @@ Block = tuple[str, str, tuple[str, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Arm:
-    """One variant of a contrast on one task, with its weight. seed -> language -> the stored evaluation.
+    """One variant of a contrast on one task, with its weight.
 
-    An untrained checkpoint has no seed of its own, so each seed of the contrast refers to its one score.
+    `by_seed` is seed -> language -> the stored evaluation. An untrained checkpoint has one score, which is repeated for
+    every seed of the contrast.
     """
 
     label: str
@@ -43,7 +45,7 @@ class Arm:
 
     @property
     def scores(self) -> Floats:
-        """The mean score over the languages, in the task's first metric, with each seed; shape [S]."""
+        """The score with each seed, shape [S]: the mean over the languages, in the task's first metric."""
         metric, languages = self.task.metrics[0], self.languages
         means = [np.mean([same[language].scores[metric] for language in languages]) for same in self.by_seed.values()]
         return np.array(means, dtype=np.float64)
@@ -55,7 +57,10 @@ class Arm:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """A contrast with its arms and its value on redrawn rows per seed. arms is empty if `result.note` says why."""
+    """A contrast before its test: its arms, and its value for each seed on redrawn rows.
+
+    If the contrast cannot be computed, `arms` is empty and `result.note` says why.
+    """
 
     result: ContrastResult
     arms: tuple[Arm, ...] = ()
@@ -65,7 +70,7 @@ class Estimate:
 def contrast_results(
     contrasts: Sequence[Contrast], measurements: Measurements, resamples: int = RESAMPLES
 ) -> list[ContrastResult]:
-    """Return the result of each contrast, corrected for all contrasts that have a p-value."""
+    """Return the result of each contrast. P-values are corrected for all tested contrasts together."""
     found_estimates = estimates(contrasts, measurements, resamples)
     pooled = pooled_variances(found_estimates)
     tests = [_test(each, variance) for each, variance in zip(found_estimates, pooled, strict=True)]
@@ -93,9 +98,9 @@ def estimates(contrasts: Sequence[Contrast], measurements: Measurements, resampl
 
 
 def pooled_variances(found: Sequence[Estimate]) -> list[SeedVariance | None]:
-    """Return each contrast's variance over seeds, pooled over the models of all contrasts.
+    """Return the variance over seeds of each contrast, pooled over the models of all contrasts that share its block.
 
-    None if nothing is measured, or if a contrast's models are of several blocks, which are not comparable.
+    It is None if the contrast was not measured, or if its models belong to different blocks (see `Block`).
     """
     pool: dict[Block, dict[str, Floats]] = {}
     for estimate in found:
@@ -133,7 +138,7 @@ def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], r
 
 
 def _arms(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation]) -> list[Arm]:
-    """Return the arms of all terms. A variant that occurs in several terms with the same languages is one arm."""
+    """Return the arms of all terms. If several terms have the same variant in the same languages, it is one arm."""
     seeds = compared_seeds([term.evaluations for term in contrast.terms]) or (0,)
     found: dict[tuple[str, str, tuple[str, ...]], Arm] = {}
     for term, languages in zip(contrast.terms, compared_languages(contrast), strict=True):
@@ -166,7 +171,7 @@ def _arm(same: Sequence[ScoredEvaluation], weight: float, languages: tuple[str, 
 
 
 def _scored_on_other_rows(arms: Iterable[Arm]) -> str:
-    """Return `nli de` if two evaluations on the task nli in German have different rows; an empty string if none do."""
+    """Return the task and language, such as `nli de`, of two evaluations with different rows; empty if none differ."""
     golds: dict[tuple[str, str], str] = {}
     for arm in arms:
         for same in arm.by_seed.values():
@@ -178,7 +183,7 @@ def _scored_on_other_rows(arms: Iterable[Arm]) -> str:
 
 
 def _one_per_language(arms: Iterable[Arm]) -> dict[tuple[str, str], ScoredEvaluation]:
-    """Return one evaluation for each task and language; all evaluations of a task and language have the same rows."""
+    """Return (task, language) -> one of the evaluations there, all of which must have the same rows."""
     return {
         (arm.task.name, language): same[language]
         for arm in arms
@@ -188,7 +193,7 @@ def _one_per_language(arms: Iterable[Arm]) -> dict[tuple[str, str], ScoredEvalua
 
 
 def _redrawn(arms: Sequence[Arm], resamples: int) -> Floats:
-    """Return the contrast on redrawn rows, shape [S, R]. All models are scored on the same draws."""
+    """Return the contrast on redrawn rows, shape [seeds, resamples]. All models share the draws."""
     seeds = list(arms[0].by_seed)
     redrawn_SR = np.zeros((len(seeds), resamples))
     for task in dict.fromkeys(arm.task.name for arm in arms):
@@ -202,7 +207,7 @@ def _redrawn(arms: Sequence[Arm], resamples: int) -> Floats:
 
 
 def _redrawn_scores(arms: Sequence[Arm], resamples: int) -> dict[str, Floats]:
-    """Return the score of each evaluation on resamples of its rows, by the evaluation's fingerprint. One task only."""
+    """Return fingerprint of an evaluation -> its score on each resample. All arms are of one task."""
     metric = arms[0].task.metrics[0]
     of_language: dict[str, dict[str, ScoredEvaluation]] = {}
     for arm in arms:
@@ -224,7 +229,7 @@ def _redrawn_scores(arms: Sequence[Arm], resamples: int) -> dict[str, Floats]:
 
 
 def _test(estimate: Estimate, pooled: SeedVariance | None) -> TwoWay | None:
-    """Return the difference with its error; None if nothing varies or nothing could be computed."""
+    """Return the difference with its error. Return None if nothing varies, or if there is no difference."""
     if estimate.redrawn_SR is None:
         return None
     by_seed, rows = estimate.result.by_seed, row_variance(estimate.redrawn_SR)

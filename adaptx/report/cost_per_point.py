@@ -9,10 +9,12 @@ from adaptx.report.gain import Gain
 
 @dataclass(frozen=True)
 class CostPerPoint:
-    """The extra cost of one percentage point.
+    """The extra cost of one percentage point of gain, with its 95% interval.
 
-    value: None if the gain is not above zero. low, high: its 95% interval. `high` is None if the gain may be zero,
-    so that no cost is too large; `low` is None too if even the upper end of the gain is not above zero.
+    Attributes:
+        value: None if the gain is not above zero.
+        low: the smallest plausible cost; None if even the upper end of the gain's interval is not above zero.
+        high: the largest plausible cost; None if the gain may be zero, so that there is no largest one.
     """
 
     value: float | None
@@ -23,7 +25,7 @@ class CostPerPoint:
 def cost_per_point(gain: Gain, extra: float) -> CostPerPoint:
     """Return the cost of one point of a gain. extra: the cost of the variant minus the cost of its baseline.
 
-    The cost is counted and does not vary, so its interval is that of the gain, inverted.
+    The interval reflects the uncertainty of the gain alone, because the cost is counted exactly.
     """
 
     def per_point(share: float | None) -> float | None:
@@ -33,7 +35,9 @@ def cost_per_point(gain: Gain, extra: float) -> CostPerPoint:
 
 
 def cost_text(gain: Gain, costs: Mapping[str, float | None], unit: float = 1.0) -> str:
-    """Return a cell such as `1.2 [0.8, 2.6]`, `at least 0.8` if the gain is undecided, `no gain` or `no extra cost`.
+    """Return the cost of one point as text, such as `1.2 [0.8, 2.6]`.
+
+    An undecided gain gives `at least 0.8`. Without a gain or without extra cost, the text says so.
 
     costs: the cost of each variant by its label. unit: the cost is divided by this, for example 1e12.
     """

@@ -1,4 +1,7 @@
-"""A claimed difference that its design could hardly detect is likely too large: the type M error."""
+"""A sentence about claimed differences that are likely too large, because the experiment could hardly detect them.
+
+This is the type M error of Gelman and Carlin 2014.
+"""
 
 from adaptx.report.cells import percent, points
 
@@ -6,9 +9,8 @@ from adaptx.report.cells import percent, points
 def exaggeration(claimed: float | None, needed: float | None, thing: str = "gain") -> str:
     """Return a sentence if a claimed difference is smaller than what the corrected test detects; empty otherwise.
 
-    If the true difference were as large as the measured one, fewer than 4 of 5 such experiments would find it. Those
-    that do are mostly the ones in which chance adds to it, so the measured one is likely too large. Source: Card et al.
-    2020, With Little Power Comes Great Responsibility (arXiv:2010.06595), section 2, after Gelman and Carlin 2014.
+    Small true differences are found mostly when chance adds to them. The measured difference is then too large. Source:
+    Card et al. 2020, With Little Power Comes Great Responsibility (arXiv:2010.06595), section 2.
 
     Args:
         claimed: a difference with a verdict, as a share.

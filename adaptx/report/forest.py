@@ -15,12 +15,16 @@ MOST_ROWS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class ForestRow:
-    """One line of a forest plot. All values are shares.
+    """One row of a forest plot. All values are shares.
 
-    name: the variant with its number, or the contrast. value: the mean over seeds. low, high: its 95% interval over
-    rows and seeds; None with fewer than three seeds. row_low, row_high: its 95% interval over rows alone.
-    by_seed: the value of each seed. detectable: the smallest true value that would be found in 4 of 5 experiments.
-    is_undecided: whether neither a gain nor a loss is shown after Holm's correction.
+    Attributes:
+        name: the variant with its number, or the contrast.
+        value: the mean over seeds.
+        low, high: 95% interval for the choice of test rows and seeds; None with fewer than three seeds.
+        row_low, row_high: 95% interval for the choice of test rows alone.
+        by_seed: the value of each seed.
+        detectable: the smallest true value that would be found in 4 of 5 experiments.
+        is_undecided: whether neither a gain nor a loss is shown after Holm's correction.
     """
 
     name: str
@@ -64,7 +68,7 @@ def contrast_panel(results: Sequence[ContrastResult], are_primary: bool) -> Fore
 
 
 def pages(panels: Sequence[ForestPanel]) -> list[list[ForestPanel]]:
-    """Return the panels of each figure. A panel that does not fit into a figure begins the next one."""
+    """Return the panels of each figure. If a panel does not fit below the ones before it, it begins a new figure."""
     found: list[list[ForestPanel]] = []
     for panel in panels:
         for first in range(0, len(panel.rows), MOST_ROWS):

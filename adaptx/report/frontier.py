@@ -1,6 +1,7 @@
-"""Score against cost: which variants and baselines are on the Pareto front of the zero-shot average and operations.
+"""Score against cost: which variants and baselines are on the Pareto front.
 
-The cost is the counted number of operations. Seconds depend on the machine and on what else it did.
+The score is the zero-shot average. The cost is the counted number of operations, because seconds depend on the machine
+and on what else it did.
 """
 
 from collections.abc import Sequence
@@ -31,10 +32,12 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Front:
-    """A variant's place relative to the Pareto front. is_on: whether no other variant beats it as measured.
+    """How sure it is that a variant is on the Pareto front.
 
-    probability: the share of redrawn rows and seeds in which no other variant beats it. beaten_by: the variant that
-    beats it most often, with the share of draws; None if no variant ever beats it.
+    Attributes:
+        is_on: whether no other variant beats it as measured.
+        probability: the share of draws of rows and seeds in which no other variant beats it.
+        beaten_by: the variant that beats it most often, with the share of draws; None if none ever does.
     """
 
     is_on: bool
@@ -44,13 +47,16 @@ class Front:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScoreAndCost:
-    """A variant's or baseline's score, and its cost, intermediate stages included.
+    """The score and the cost of a variant or baseline. Costs are those of all its trainings, as means over its seeds.
 
-    score, low, high: mean over `languages`, which all variants share, with its 95% interval over rows and seeds.
-    gain: its gain on the zero-shot average. seconds, flops, energy_joules: totals over the trainings that led to the
-    variant, averaged over its seeds; None if unknown. The seconds also include merges. Energy is unknown if the machine
-    has no meter. peak_memory_bytes: the maximum over seeds and languages. front: None if the number of operations is
-    unknown.
+    Attributes:
+        score, low, high: mean over `languages`, which all variants share, with its 95% interval over rows and seeds.
+        gain: its gain in the zero-shot average.
+        seconds: time of all trainings and merges; None if unknown.
+        flops: operations of all trainings; None if unknown.
+        energy_joules: energy of all trainings; None if the machine does not measure it.
+        peak_memory_bytes: the maximum over seeds and languages.
+        front: None if the number of operations is unknown.
     """
 
     variant: Variant
@@ -107,10 +113,7 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
 
 
 def frontier_table(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles) -> Table:
-    """Return a table of score and cost, with each variant's chance of being on the Pareto front.
-
-    Variants have their numbers, as in the figure.
-    """
+    """Return a table of score and cost, with each variant's chance of being on the Pareto front."""
     metered = any(each.energy_joules is not None for each in found)
     flops = {each.gain.variant: each.flops for each in found}
     columns = (
@@ -185,7 +188,7 @@ def _fronts(flops: dict[str, float], scores: dict[str, Draws]) -> dict[str, Fron
 
 
 def _beaten_by(front: Front | None, styles: VariantStyles) -> str:
-    """Return the number of the variant that beats this one most often, with the share of redraws: `2 (0.69)`."""
+    """Return the number of the variant that most often beats this one, with the share of draws, such as `2 (0.69)`."""
     if front is None or front.beaten_by is None:
         return NOTHING
     label, share = front.beaten_by
@@ -193,5 +196,5 @@ def _beaten_by(front: Front | None, styles: VariantStyles) -> str:
 
 
 def _share(probability: float) -> str:
-    """Return a probability with two digits. It is an estimate, so it is never shown as 0 or 1."""
+    """Return an estimated probability with two digits, such as `0.69`, and never as 0 or 1."""
     return "<0.01" if probability < 0.005 else ">0.99" if probability > 0.995 else f"{probability:.2f}"

@@ -14,28 +14,29 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """A variant's score and gain in one quantity of one task. Scores are shares in [0, 1], averaged over its seeds.
+    """A variant's score and gain in one quantity of one task, averaged over its seeds. Scores are shares in [0, 1].
 
-    quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or the name of a class of
-        zero-shot languages. attribute: the attribute that defines the class, such as `script`; empty without a class.
-    examples: number of test rows, summed over the languages.
-    gain, low, high, p: difference to the baseline, its 95% interval, and its two-sided p-value. Interval and p-value
-        cover the draw of rows and seeds if `seeds_compared` is at least 3, else the draw of rows alone. All four are
-        None without a baseline. `low`, `high` and `p` are also None if the test set of a language has a single row, or
-        if the metric is not a mean over rows and variant and baseline differ by the same amount on every row and seed.
-    holm_p, corrected_low, corrected_high: p-value and interval after correction for all comparisons of the same family
-        (all languages, one average, or one attribute) in the same task and metric.
-    family_size: number of comparisons in that family.
-    standing: `primary` if the comparison is one of those that answer the recipe's question (`Recipe.primary`), which
-        are one family over all tasks. `exploratory` if the recipe declares others, and empty if it declares none.
-    row_low, row_high, row_p: 95% interval and p-value over rows alone, with the trained models as they are.
-    by_seed: the gain of each seed that has a baseline, in the order of the recipe.
-    seeds_compared, seed_deviation: number of these seeds, and the standard deviation of their gains.
-    detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
-        correction.
-    corrected_detectable: the same for the corrected test, with p < 0.05 / `family_size`.
-    note: why there is no gain or interval, or how the baseline differs.
-    one_class: languages in which the model of a seed predicts a single class, such as `de (entailment), fr (neutral)`.
+    Attributes:
+        quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of languages.
+        attribute: the attribute that defines the class, such as `script`; empty if the quantity is not a class.
+        examples: number of test rows, summed over the languages.
+        gain: the variant's score minus the baseline's; None without a baseline.
+        low, high, p: 95% interval and two-sided p-value of the gain. With at least three seeds (`seeds_compared`),
+            they cover the choice of rows and of seeds; with fewer, that of rows alone. None if `note` says why.
+        holm_p, corrected_low, corrected_high: p-value and interval, corrected for all comparisons of the family.
+        family_size: number of comparisons in the family. Within a task and metric, all languages are one family, each
+            average is one, and each attribute is one. All primary comparisons are one family.
+        standing: `primary` if the recipe declares that this comparison answers its question, `exploratory` if it
+            declares only others, and empty if it declares none.
+        row_low, row_high, row_p: interval and p-value for the choice of rows alone, with the trained models as they
+            are.
+        by_seed: the gain of each seed that has a baseline, in the order of the recipe.
+        seeds_compared, seed_deviation: number of these seeds, and the standard deviation of their gains.
+        detectable: the smallest true gain that a test on this many rows and seeds finds with probability 0.8, before
+            correction.
+        corrected_detectable: the same for the corrected test, with p < 0.05 / `family_size`.
+        note: why there is no gain or no interval, or how the baseline differs in its settings.
+        one_class: languages in which the model of a seed predicts a single class, such as `de (entailment)`.
     """
 
     task: str

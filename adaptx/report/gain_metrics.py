@@ -10,11 +10,11 @@ from adaptx.specs import Evaluate
 
 
 def gain_metrics(measurements: Measurements, gains: Sequence[Gain]) -> dict[Evaluate, dict[str, float]]:
-    """Return an evaluation of each variant that was compared -> the metrics of its run, as shares.
+    """Return, for one evaluation of each compared variant, the metrics of its run, as shares.
 
-    A run is one model, so each seed of a variant has a run. All of these runs have the variant's gain, the mean over
-    seeds, with its interval and p-values; `.../seed` is the gain of the run's own seed. Names of metrics begin with
-    `gain/<task>/zero_shot_average` or `gain/<task>/source_languages`. Gains are in the task's first metric.
+    Each seed of a variant has a run of its own. All of these runs have the variant's gain, which is the mean over
+    seeds, with its interval and p-values. The metric `.../seed` is the gain of the run's own seed. All names begin with
+    `gain/<task>/zero_shot_average` or `gain/<task>/source_languages`, and gains are in the task's first metric.
     """
     told = {
         (gain.task, gain.variant, gain.quantity): gain

@@ -1,9 +1,9 @@
 """Gains over the matched baseline: in each language, in averages and in classes of languages.
 
-Every quantity (a language, an average, a class of languages) is a weighted sum of the scores of languages. One rule
-therefore gives its score, gain, interval and p-value. A resample draws test examples with replacement. Its score is the
-metric computed on the drawn examples, and its gain is the variant's score minus the baseline's score on the same draw.
-With several seeds, gains are averaged over the seeds, and all seeds share each resample.
+Each of these quantities is a weighted sum of the scores in several languages, so one rule gives its score, gain,
+interval and p-value. A resample draws test examples with replacement. The gain on a resample is the variant's score
+minus the baseline's score on the same draw. With several seeds, gains are averaged over the seeds, which share each
+resample.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -41,7 +41,7 @@ def compute_gains(
 def comparisons(
     measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
 ) -> list[Comparison]:
-    """Return the gains as `compute_gains` does, but before their verdicts."""
+    """Return the comparisons from which `compute_gains` makes its gains, in the same order."""
     found: list[Comparison] = []
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
@@ -59,7 +59,7 @@ def comparisons(
 
 
 def _marked(comparison: Comparison, primary: PrimaryComparisons | None, first_metric: bool) -> Comparison:
-    """Return the comparison with its standing: primary, exploratory, or none if the recipe declares nothing."""
+    """Return the comparison with its `Gain.standing` filled in."""
     if primary is None:
         return comparison
     is_primary = first_metric and comparison.gain.quantity == primary
@@ -73,9 +73,9 @@ def _comparisons(
     resampled: Mapping[int, ByLanguage],
     permuted: Mapping[int, ByLanguage],
 ) -> list[Comparison]:
-    """Return a variant's comparisons with its baseline, one per quantity. `verdicts` adds the verdicts later.
+    """Return a variant's comparisons with its baseline, one per quantity. Scores and gains are averaged over seeds.
 
-    same: the variant's models, one per seed. Scores and gains are averaged over them.
+    same: the variant's models, one per seed.
     """
     first = same[0]
     paired = [(variant, m.baseline) for variant in same if (m := matches[id(variant)]).baseline is not None]
@@ -122,7 +122,9 @@ def _near_edge(
     weights: Mapping[str, float],
     resampled: Mapping[int, ByLanguage],
 ) -> NearEdge | None:
-    """Return the gain near the edge; None if the metric is not a mean over rows, or many rows differ in all languages.
+    """Return the data for Newcombe's intervals, which suit gains that rest on few rows (`statistics/near_edge.py`).
+
+    Return None if no language needs them, or if the metric is not a mean over rows.
 
     pairs: for each seed, the variant and its baseline.
     """
@@ -148,7 +150,7 @@ def _near_edge(
 
 
 def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
-    """Return a `Gain` with the variant's factors and its score in the quantity, but without a baseline."""
+    """Return the variant's score in a quantity as a `Gain` that has no gain yet."""
     first = same[0]
     return Gain(
         task=first.task.name,
@@ -170,14 +172,14 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
 
 
 def _one_class(same: Sequence[Variant], language: str) -> str:
-    """Return text such as `de (entailment)` if the model of a seed predicts a single class, else an empty string."""
+    """Return `de (entailment)` if the model of a seed predicts a single class in German, else an empty string."""
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
 
 
 def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return the averages (see `averages`) over those of a variant's languages that are in `languages`."""
+    """Return the `averages` over those languages of a variant that are in `languages`."""
     return averages([each.evaluate for language, each in variant.languages.items() if language in languages])
 
 

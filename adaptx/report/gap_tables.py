@@ -15,10 +15,7 @@ AT_CHANCE = "at chance"
 
 
 def gap_tables(task: Task, found: Sequence[Gap], differences: Sequence[GapDifference]) -> list[Table]:
-    """Return a table of the gaps and, if there are any differences of gaps, a table of these.
-
-    The list is empty if no variant has a gap.
-    """
+    """Return a table of the gaps and a table of their differences, each only if it has rows."""
     if not found:
         return []
     columns = (
@@ -97,7 +94,7 @@ def _caption(found: Sequence[Gap]) -> str:
 
 
 def _score(part: Part) -> TableCell:
-    """Return the cell of a score, which is grey if it cannot be told from chance."""
+    """Return the cell of a score. It is grey if the score is not clearly above chance."""
     return TableCell(percent(part.score), 0, not part.above_chance)
 
 

@@ -1,11 +1,10 @@
 """The generalisation gap: the score in the source languages minus the mean over the other languages, with its interval.
 
-A gap says something only if the model has learned the task in both: a model that guesses everywhere has no gap. It also
-shrinks when the score in the source languages falls. The gains in the source languages and in the others are therefore
-told next to it.
+A gap alone says little. A model that guesses everywhere has no gap, and a worse score in the source languages makes the
+gap smaller. The report therefore shows the gains in both kinds of languages next to it.
 
-The module also compares the gap after several intermediate tasks with the gap after a single one: does training on
-many tasks carry over to other languages better than training on one?
+The gap after several intermediate tasks is also compared with the gap after a single one: does training on many tasks
+carry over to other languages better than training on one?
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,9 +25,12 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A variant's mean score in some languages. score, chance: shares. above_chance: whether its interval is above it.
+    """A variant's mean score in the source languages, or in the others.
 
-    gain: the gain over the baseline in these languages; None if it was not computed.
+    Attributes:
+        score, chance: shares.
+        above_chance: whether the score's interval lies above `chance`.
+        gain: the gain over the baseline in these languages; None if it was not computed.
     """
 
     languages: tuple[str, ...]
@@ -42,9 +44,12 @@ class Part:
 class Gap:
     """A variant's gap, averaged over its seeds, as a share.
 
-    intermediates: distinct tasks trained in addition to the target task. seeds: number of seeds.
-    source, zero_shot: the two scores whose difference is the gap. draws: the gap for each seed and on redrawn rows.
-    test: the gap with its error; None if nothing varies.
+    Attributes:
+        intermediates: distinct tasks trained in addition to the target task.
+        seeds: number of seeds.
+        source, zero_shot: the two scores whose difference is the gap.
+        draws: the gap of each seed, as measured and on redrawn rows.
+        test: the gap with its error; None if nothing varies.
     """
 
     variant: Variant
@@ -62,7 +67,7 @@ class Gap:
 
     @property
     def retained(self) -> float | None:
-        """The zero-shot gain as a share of the gain in the source languages; None if the latter is not shown."""
+        """The zero-shot gain divided by the gain in the source languages; None unless a gain is shown in the latter."""
         source, zero_shot = self.source.gain, self.zero_shot.gain
         if source is None or zero_shot is None or source.sign <= 0 or not source.gain or zero_shot.gain is None:
             return None
@@ -73,8 +78,11 @@ class Gap:
 class GapDifference:
     """The gap of a variant with several intermediate tasks, minus the mean gap of variants with only one of them.
 
-    several, single: the variants' gaps. difference: a share. test: the difference with its error; None if nothing
-    varies. over_seeds: whether the error covers seeds, that is, whether all variants have enough of them.
+    Attributes:
+        several, single: the gaps of these variants.
+        difference: a share.
+        test: the difference with its error; None if nothing varies.
+        over_seeds: whether the error covers the choice of seeds, which needs enough seeds of every variant.
     """
 
     several: Gap
@@ -159,7 +167,7 @@ def _kind(variant: Variant) -> tuple[str, str, str]:
 
 
 def _whole_key(variant: Variant) -> tuple[RowsKey, tuple[str, ...]]:
-    """Return a key that identifies a variant's rows and gold answers. Variants with equal keys share resamples."""
+    """Return a key of a variant's rows and gold answers. Only gaps of variants with equal keys are compared."""
     golds = tuple(measured.record.golds_file for measured in variant.languages.values())
     return rows_key(variant, list(variant.languages)), golds
 

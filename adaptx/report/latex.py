@@ -42,7 +42,7 @@ def latex(tables: Sequence[Table], name: str = "adaptx") -> str:
 
 
 def label(name: str, which: int | str) -> str:
-    """Return the label of a table of the recipe `name`, so that tables of several reports can be in one paper."""
+    """Return the LaTeX label of a table. It begins with the recipe's name, so that a paper can show several reports."""
     return f"tab:{re.sub(r'[^A-Za-z0-9.-]+', '-', name)}-{which}"
 
 
@@ -72,7 +72,7 @@ def _cell(cell: TableCell) -> str:
 
 
 def _stacked(text: str) -> str:
-    """Return a text of several lines as a small nested table. This needs no additional LaTeX package."""
+    """Return a text of several lines as a small nested table, which needs no LaTeX package."""
     lines = [escaped(line) for line in text.split("\n") if line.strip()]
     if len(lines) < 2:
         return lines[0] if lines else ""

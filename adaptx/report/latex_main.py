@@ -40,8 +40,8 @@ def main_table(
         gains: the gains of the report.
         by_seed: the scores of each seed.
         contrasts: the declared contrasts, which are the last block.
-        wide: whether the table is as wide as the page (`table*`), with the source languages and p-values. Otherwise it
-            has the zero-shot average, or the source languages where no task has a zero-shot one.
+        wide: whether the table is as wide as the page (`table*`) and shows source languages and p-values too. A narrow
+            table shows only the zero-shot average, or the source languages if no task has a zero-shot average.
     """
     first = {task.name: task.metrics[0] for task in tasks}
     shown = [gain for gain in gains if gain.quantity in HEADINGS and first.get(gain.task) == gain.metric]
@@ -80,7 +80,6 @@ def _headings(quantities: Sequence[str], wide: bool) -> str:
 def _block(
     task: Task, gains: Sequence[Gain], scores: Scores, quantities: Sequence[str], wide: bool, named: bool
 ) -> list[str]:
-    """Return the rows of one task. named: whether the task's name is above them."""
     by_variant: dict[str, dict[str, Gain]] = {}
     for gain in gains:
         if gain.task == task.name:

@@ -1,6 +1,6 @@
 """The stored evaluations of a plan. Scores are computed anew from the stored predictions and gold answers.
 
-The path of an evaluation is the chain of trainings and merges that led to its model, intermediate ones included.
+The path of an evaluation is all trainings and merges that led to its model, intermediate ones included.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ from adaptx.store.store import Store
 
 @dataclass(frozen=True, eq=False)
 class StoredTraining:
-    """One training on the path to an evaluation. result: None if the training is not stored."""
+    """One of the trainings that led to an evaluated model. `result` is None if the training is not stored."""
 
     train: Train
     result: TrainResult | None
@@ -57,15 +57,17 @@ class StoredTraining:
 class ScoredEvaluation:
     """One stored evaluation: one model, one task, one language.
 
-    variant: the variant's label. status: the stage's status, as the plan shows it.
-    statistics: metric -> statistics of each example, shape [examples, statistics]; for accuracy, (1, 1) if the
-    prediction is right, else (0, 1). The sums over all examples give the metric's value.
-    record: the stored scores without their predictions.
-    path: distinct trainings that led to the model. Each training is listed after the trainings that it builds on.
-    mixing: fusion weights of a fused model; None if none were stored.
-    merges: the result of each merge that led to the model; None for a merge that is not stored.
-    classes: the scores per class; empty if answers are not labels. majority: the most frequent gold class; None if
-    answers do not belong to a few classes.
+    Attributes:
+        variant: the variant's label.
+        status: the stage's status, as the plan shows it.
+        statistics: metric -> statistics of each example, shape [examples, statistics]; for accuracy, (1, 1) if the
+            prediction is right, else (0, 1). Their sums over all examples give the metric's value.
+        record: the stored scores without their predictions.
+        path: distinct trainings that led to the model, each after the trainings that it builds on.
+        mixing: fusion weights of a fused model; None if none were stored.
+        merges: the result of each merge that led to the model; None for a merge that is not stored.
+        classes: the scores per class; empty if answers are not labels.
+        majority: the most frequent gold class; None if answers do not belong to a few classes.
     """
 
     evaluate: Evaluate
@@ -94,9 +96,9 @@ class ScoredEvaluation:
         return macro_f1(self.classes) if self.classes else None
 
     def chance_in(self, metric: str) -> float:
-        """Return the score of a model without any knowledge, which predicts the most frequent class or guesses.
+        """Return the score that needs no knowledge: of predicting the most frequent class, or of guessing.
 
-        It is 0 in other metrics than accuracy: a guessed span or entity is rarely right.
+        It is 0 in all metrics but accuracy, because a guessed span or entity is rarely right.
         """
         if metric != "accuracy" or self.majority is None:
             return 0.0
@@ -120,7 +122,7 @@ class ScoredEvaluation:
     def path_seconds(self) -> float | None:
         """Seconds of all trainings and merges on the path; None if one of them is not stored.
 
-        A stage that several variants share counts in full for each of them.
+        A stage that led to several variants counts in full for each of them.
         """
         results = [*(training.result for training in self.path), *self.merges]
         known = [result.seconds for result in results if result is not None]
@@ -153,7 +155,7 @@ class ScoredEvaluation:
 
     @property
     def memory_measure(self) -> str:
-        """How the peak memory was measured; several measures are separated by semicolons."""
+        """How the peak memory was measured; several ways are separated by semicolons."""
         return "; ".join(dict.fromkeys(result.memory_measure for result in self._results))
 
     @property
@@ -172,9 +174,11 @@ class ScoredEvaluation:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Variant:
-    """One model, trained with one set of seeds, measured on one task in one or more languages.
+    """One model, trained with one set of seeds, and its evaluations on one task.
 
-    seeds: the seeds of the trainings on the path, in the path's order. languages: the evaluation in each language.
+    Attributes:
+        seeds: the seeds of the trainings on the path, in the path's order.
+        languages: language -> evaluation.
     """
 
     label: str
@@ -217,7 +221,7 @@ class Measurements:
 def measure(plan: Plan, store: Store) -> Measurements:
     """Read every stored evaluation of the plan. A damaged evaluation counts as not stored.
 
-    Evaluations that wait for the choice of a learning rate are missing as well.
+    Evaluations whose learning rate is not yet chosen are missing as well.
 
     Raises:
         UserError: an evaluation's gold answers do not match its predictions.

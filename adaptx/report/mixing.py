@@ -1,7 +1,7 @@
 """Fusion weights in a report: which intermediate task each language relies on.
 
-There are weights per variant, layer and site. A site is a part of a layer, such as a linear map, at which modules are
-fused.
+Each variant has weights per layer and site. A site is a part of a layer, such as a linear map, at which a fusion mixes
+the modules of several intermediate tasks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -111,6 +111,6 @@ def mixing_frame(measurements: Measurements) -> Any:
 
 
 def _fused(measured: ScoredEvaluation) -> Train | None:
-    """Return the training of an evaluation's fused model, or None if the evaluated model is not fused."""
+    """Return the training that fused the evaluated model; None if the model is not fused."""
     model = measured.evaluate.model
     return model if isinstance(model, Train) and isinstance(model.start, Fuse) else None

@@ -22,7 +22,7 @@ ROW_INCHES = 0.3
 
 
 def mixing_heatmap(mixed: VariantMixing, file: Path) -> Path:
-    """Draw one fused variant's weights in percent: by language (mean over layers) and layer (mean over languages)."""
+    """Draw one fused variant's weights in percent by language (mean over layers) and by layer (mean over languages)."""
     modules, sites, layers = mixed.modules, mixed.sites, mixed.layers
     languages = [language_name(language) for language in mixed.weights]
     height = 2.1 + ROW_INCHES * max(len(languages), len(layers), 4)
@@ -92,7 +92,6 @@ def _panel(axes: Any, grid_RC: Floats, equal: float, rows: Sequence[str], column
 
 
 def _name_groups(axes: Any, sites: Sequence[str], modules: int) -> None:
-    """Write the site's name above each group of columns, and draw a line between groups."""
     for place, site in enumerate(sites):
         centre = place * modules + (modules - 1) / 2
         axes.text(centre, -0.62, site, ha="center", va="bottom", fontsize=9, color="#555555")

@@ -1,6 +1,6 @@
 """Families of checkpoints: models of several sizes that the same people pretrained in the same way.
 
-Only such models are points of one line over size. Llama 3 and Qwen3 differ in data and recipe as well as in size.
+A line over model size joins only models of one family. Llama 3 and Qwen3, for example, differ in more than size.
 """
 
 from collections.abc import Iterable, Mapping

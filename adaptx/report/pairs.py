@@ -1,4 +1,4 @@
-"""Gains of a variant over its baseline on the same rows, under resampled examples and under exchanged predictions.
+"""Gains of a variant over its baseline, recomputed on resampled rows and with swapped predictions.
 
 Suffixes of tensor and array names, one letter per dimension: E examples, C columns of statistics, R resamples or
 permutations.
@@ -30,7 +30,7 @@ def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: in
 
 
 def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
-    """Return each variant's gain after it has swapped predictions with its baseline on rows chosen at random."""
+    """Return each variant's gain after it has swapped its predictions with the baseline's on randomly chosen rows."""
     return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
 
 
@@ -50,10 +50,10 @@ def shared_languages(variant: Variant, other: Variant) -> list[str]:
 
 
 def distinct_columns(statistics: Sequence[Floats]) -> tuple[Floats, list[list[int]]]:
-    """Return all arrays' distinct columns as one array and, for each given array, the positions of its columns there.
+    """Return the arrays' distinct columns as one array and, for each given array, the positions of its columns there.
 
-    Many columns are equal, because counts of gold answers are the same for every variant. Each distinct column then
-    has to be summed only once.
+    Many columns are equal, because all variants have the same counts of gold answers. Distinct columns are summed only
+    once.
     """
     places: dict[bytes, int] = {}
     columns: list[Floats] = []
@@ -73,9 +73,9 @@ def _over_alike(
     metrics: Sequence[str],
     gains: Callable[[list[str], list[Pair]], Mapping[tuple[int, str, str], Floats]],
 ) -> GainsOfPairs:
-    """Compute the gains of all pairs, with one call of `gains` per group of pairs that share their rows.
+    """Compute the gains of all pairs, with one call of `gains` for all pairs that share their rows.
 
-    Drawing resamples is most of the work, so all pairs of a group and all metrics share one set of draws.
+    Drawing is most of the work, so these pairs and all metrics share one set of draws.
     """
     alike: dict[RowsKey, list[Pair]] = {}
     for variant, baseline in pairs:

@@ -1,7 +1,7 @@
 """Differences between all pairs of a task's variants, baselines included, in the average over their shared languages.
 
-Both variants of a pair are scored on the same redrawn rows, and compared seed by seed. P-values are corrected for all
-pairs of the task (Holm).
+Both variants of a pair are scored on the same redrawn rows, seed by seed. P-values are corrected for all pairs of the
+task (Holm).
 """
 
 import itertools
@@ -26,9 +26,11 @@ from adaptx.report.statistics.two_way import SeedVariance, TwoWay, over_rows, ro
 class PairDifference:
     """The mean score of `first` minus that of `second`, both labels of variants. Scores are shares.
 
-    low, high, p: 95% interval and p-value, over rows and seeds with at least three common seeds, else over rows.
-    holm_p: p corrected for all pairs. All four are None if the difference is the same on all rows and seeds.
-    seeds: number of common seeds; 1 if neither variant was trained.
+    Attributes:
+        low, high, p: 95% interval and p-value. With at least three common seeds, they cover the choice of rows and of
+            seeds; with fewer, that of rows alone. None if the difference is the same on all rows and seeds.
+        holm_p: p corrected for all pairs; None if p is.
+        seeds: number of common seeds; 1 if neither variant was trained.
     """
 
     first: str
@@ -55,7 +57,7 @@ class PairDifference:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scored:
-    """A variant's average per seed, as measured and on redrawn rows. A variant without training has the seed None."""
+    """A variant's average per seed, as measured and on redrawn rows. An untrained variant has the single seed None."""
 
     label: str
     model: str
@@ -63,13 +65,13 @@ class Scored:
     redrawn: Mapping[int | None, Floats]
 
     def on(self, seeds: Sequence[int | None]) -> tuple[Floats, Floats]:
-        """Return the averages with these seeds, shape [S], and on redrawn rows, shape [S, R]."""
+        """Return the averages of these seeds twice: as measured, shape [S], and on redrawn rows, shape [S, R]."""
         known = [None if None in self.by_seed else seed for seed in seeds]
         return np.array([self.by_seed[seed] for seed in known]), np.stack([self.redrawn[seed] for seed in known])
 
 
 def scored_alike(redrawn: Redrawn, languages: Sequence[str]) -> list[Scored]:
-    """Return the variants whose models were all scored on the same rows as the first variant in these languages."""
+    """Return those variants whose models were all scored on the rows of the first variant in these languages."""
     weights = equal_weights(languages)
     found: list[Scored] = []
     rows = None
@@ -121,7 +123,7 @@ def _rows(variant: Variant, languages: Sequence[str]) -> tuple[object, ...]:
 
 
 def _common(first: Scored, second: Scored) -> list[int | None]:
-    """Return the seeds of both variants. An untrained variant is compared with every seed of the other one."""
+    """Return the seeds that both variants have. An untrained variant is compared with every seed of a trained one."""
     if None in first.by_seed or None in second.by_seed:
         return list(second.by_seed if None in first.by_seed else first.by_seed)
     return [seed for seed in first.by_seed if seed in second.by_seed]
@@ -130,9 +132,9 @@ def _common(first: Scored, second: Scored) -> list[int | None]:
 def _pooled(
     first: Scored, second: Scored, seeds: Sequence[int | None], variants: Sequence[Scored]
 ) -> SeedVariance | None:
-    """Return the variance over seeds, pooled over the variants of the same checkpoint with the same seeds.
+    """Return the variance over seeds, pooled over the variants that have the same checkpoint and these seeds.
 
-    Return None if the two are of different checkpoints, or one of them is untrained: their own seeds are all there is.
+    Return None if the two variants differ in their checkpoint, or if one of them is untrained.
     """
     if first.model != second.model or None in first.by_seed or None in second.by_seed:
         return None

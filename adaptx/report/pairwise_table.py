@@ -20,9 +20,9 @@ def pairwise_table(
     languages: Sequence[str],
     styles: VariantStyles,
 ) -> Table | None:
-    """Return a table with a row and a column per variant. Return None for fewer than three variants, or for too many.
+    """Return a table with a row and a column per variant.
 
-    With two variants, the comparison with the baseline says the same.
+    Return None for too many variants, and for fewer than three: the comparison with the baseline says the same.
     """
     if not 2 < len(variants) <= MOST_VARIANTS:
         return None

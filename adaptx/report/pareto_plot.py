@@ -18,9 +18,9 @@ OPERATIONS = "10¹² operations"
 
 
 def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles, file: Path) -> Path | None:
-    """Draw score against operations, with the Pareto front, against seconds and against peak memory, all of all stages.
+    """Draw score against operations (with the Pareto front), against seconds, and against peak memory.
 
-    Return None if none of them is known for at least two variants.
+    Return None if each of these costs is known for fewer than two variants.
     """
     costs = {
         OPERATIONS: [(each.flops / 1e12, each) for each in found if each.flops is not None],
@@ -62,7 +62,6 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
 
 
 def _reference_lines(axes: Any, known: Reference, languages: Sequence[str]) -> None:
-    """Draw a dashed line at the accuracy of the majority class, and a dotted line at that of guessing."""
     labels = {"color": GREY, "fontsize": 8, "transform": axes.get_yaxis_transform()}
     majority = known.majority_over(languages)
     if majority is not None:

@@ -11,9 +11,11 @@ from adaptx.specs import Evaluate, ModelSpec, Task
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """The distinct evaluations of a recipe, in its order, with the label of each one's variant.
+    """The labels of the variants that a recipe evaluates.
 
-    models: the fingerprint of the evaluated module; `none` for a bare checkpoint.
+    Attributes:
+        variants: evaluation -> label of its variant, in the recipe's order.
+        models: evaluation -> fingerprint of the evaluated module; `none` for a bare checkpoint.
     """
 
     variants: Mapping[Evaluate, str]

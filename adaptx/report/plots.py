@@ -39,7 +39,7 @@ def make_figure(
     heights: Sequence[float] | None = None,
     shared: bool = False,
 ) -> tuple[Any, list[Any]]:
-    """Return a figure in this module's style, and the flat list of its axes.
+    """Return a figure in the style of the report, and the flat list of its axes.
 
     widths, heights: relative widths of the columns and heights of the rows. shared: whether all axes have one scale.
     """
@@ -62,10 +62,7 @@ def put_title(figure: Any, title: str, below: str) -> None:
 
 
 def number_points(axes: Any, places: Mapping[str, tuple[float, float]], numbers: Mapping[str, str]) -> None:
-    """Write each point's number, or another short text, at the nearest free spot.
-
-    If that spot is far away, draw a line to the point.
-    """
+    """Write each point's number at the nearest free spot, and draw a line to the point if that spot is far away."""
     from matplotlib.patheffects import withStroke
 
     axes.figure.draw_without_rendering()
@@ -95,7 +92,7 @@ def _is_free(
     own: tuple[float, float],
     room: tuple[float, float],
 ) -> bool:
-    """Return whether `spot` is more than `room` pixels, in x or in y, from each spot in `taken` except `own`."""
+    """Return whether `spot` is at least `room` pixels away from all spots in `taken`, except from `own`."""
     return all(abs(spot[0] - x) > room[0] or abs(spot[1] - y) > room[1] for x, y in taken if (x, y) != own)
 
 

@@ -35,7 +35,7 @@ def _draw(panels: Sequence[ForestPanel], file: Path) -> Path:
 
 
 def _how_to_read(rows: Sequence[ForestRow]) -> str:
-    """Return the line below the title, which explains those marks that occur."""
+    """Return the line below the title. It explains the marks that occur in these rows."""
     over_seeds = any(row.low is not None for row in rows)
     lines = "lines: 95% intervals over rows" + (" (thin) and over rows and seeds (thick)" if over_seeds else "")
     dots = "; dots: seeds" if any(len(row.by_seed) > 1 for row in rows) else ""
@@ -59,7 +59,6 @@ def _panel(axes: Any, panel: ForestPanel) -> None:
 
 
 def _row(axes: Any, row: ForestRow, place: int) -> None:
-    """Draw one row at the height `place`, with its value as text at the right."""
     colour = row.style.colour
     if row.detectable is not None:
         axes.barh(place, 200 * row.detectable, 0.86, left=-100 * row.detectable, color="#ededed", zorder=0.5)

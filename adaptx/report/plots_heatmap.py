@@ -50,7 +50,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, styles: VariantS
 def _coloured_cells(
     axes: Any, cells: Mapping[tuple[str, str], Gain], variants: Sequence[str], columns: Sequence[str]
 ) -> Any:
-    """Draw each gain as a coloured cell with a number. Return the image, which the colour bar needs."""
+    """Draw each gain as a coloured cell with its number. Return the image, from which the colour bar is made."""
     import numpy as np
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
@@ -81,7 +81,6 @@ def _coloured_cells(
 
 
 def _name_cells(axes: Any, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """Label columns and rows, and draw white lines between the cells."""
     import numpy as np
 
     tilted = len(columns) > 9

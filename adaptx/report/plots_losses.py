@@ -48,7 +48,7 @@ def learning_curves(curves: Mapping[str, Sequence[tuple[int, float]]], file: Pat
 def development_curves(results: Mapping[str, Sequence[TrainResult]], file: Path) -> Path | None:
     """Draw the score on development rows by step, one panel per training and one line per seed.
 
-    The step whose weights were kept has a mark. Return None if no training was scored on development rows.
+    A mark shows the step whose weights were kept. Return None if no training was scored on development rows.
 
     results: name of a training -> its results, one per seed.
     """

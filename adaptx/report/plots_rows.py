@@ -14,15 +14,16 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True)
 class RowsSeries:
-    """Variants that differ in the number of target rows alone. points: (number of rows, gain), fewest rows first."""
+    """Variants that differ only in the number of target rows. points: pairs (rows, gain), fewest rows first."""
 
     points: tuple[tuple[int, Gain], ...]
 
 
 def rows_series(task: Task, measurements: Measurements, gains: Sequence[Gain]) -> list[RowsSeries]:
-    """Return a series per model, method, start and intermediate task with at least two numbers of target rows.
+    """Return series of variants of a task that share model, method, start and intermediate task.
 
-    A series is left out if two of its variants have the same number of rows, because they then differ in a setting.
+    Each has at least two different numbers of target rows. A series is left out if two of its variants have the same
+    number, because they then differ in a setting.
     """
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted and g.gain is not None}
@@ -43,7 +44,7 @@ def rows_series(task: Task, measurements: Measurements, gains: Sequence[Gain]) -
 def gain_by_rows(
     task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, file: Path
 ) -> Path | None:
-    """Draw the gain in the zero-shot average against the number of target rows. Return None if no recipe varies it."""
+    """Draw the gain in the zero-shot average against the number of target rows. Return None if there is no series."""
     series = rows_series(task, measurements, gains)
     if not series:
         return None

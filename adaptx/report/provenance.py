@@ -50,7 +50,7 @@ def training_table(plan: Plan, store: Store) -> Table:
 
 
 def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
-    """Return the (step, loss) pairs of every training's logged steps, by the training's name."""
+    """Return name of a training -> its logged (step, loss) pairs."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for node, entry in _trainings(plan, store):
         name = _short_name(node) if _short_name(node) not in curves else f"{_short_name(node)} {node.fingerprint[:8]}"
@@ -59,7 +59,7 @@ def losses(plan: Plan, store: Store) -> dict[str, list[tuple[int, float]]]:
 
 
 def results_by_name(plan: Plan, store: Store) -> dict[str, list[TrainResult]]:
-    """Return the results of all trainings by the training's name, which its seeds share."""
+    """Return name of a training -> its results, one per seed."""
     found: dict[str, list[TrainResult]] = {}
     for node, entry in _trainings(plan, store):
         found.setdefault(_short_name(node), []).append(entry.train_result)
@@ -67,7 +67,7 @@ def results_by_name(plan: Plan, store: Store) -> dict[str, list[TrainResult]]:
 
 
 def data_table(plan: Plan) -> Table:
-    """Return a table of the data sets that stages read, with the digests or commits that identify their contents."""
+    """Return a table of the data sets that stages read, with their digests or hub commits."""
     uses: dict[tuple[str, str], dict[str, None]] = {}
     rows_at: dict[tuple[str, str], Rows] = {}
     for use, rows in _rows_read(plan):
@@ -154,7 +154,7 @@ def _folder(node: Node, store: Store) -> str:
 
 
 def _short_name(node: Node) -> str:
-    """Return a training's name without the model's name, which every panel of a figure would repeat."""
+    """Return a training's name without the model's name."""
     assert isinstance(node.stage, Train)
     return node.name.removeprefix(f"{node.stage.model.name}.")
 
@@ -208,7 +208,7 @@ def _checkpoint(evaluate: Evaluate) -> ModelSpec:
 
 
 def _digest(plan: Plan, item: Rows | ModelSpec) -> str:
-    """Return a short digest (`sha256:1f3a9c7e5b20`) or hub commit, or a note that the content was not available."""
+    """Return a short digest (`sha256:1f3a9c7e5b20`) or a hub commit. Say so if the content was not available."""
     digest = plan.identities.place(item).digest
     if digest is None:
         return "not available when this report was written"

@@ -1,7 +1,6 @@
-"""Scores and gains of every seed of a task's variants on the measured rows and on redrawn rows.
+"""Scores and gains of every seed of a task's variants, on the measured rows and on redrawn rows.
 
-All variants that were scored on the same rows are scored on the same redrawn rows, so that their scores can be compared
-draw by draw.
+Variants that were scored on the same rows are scored on the same redrawn rows, so that they can be compared.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,8 +24,10 @@ REDRAWS = 4_000
 class Redrawn:
     """Redrawn scores of a task's first metric.
 
-    variants: label -> the variant's models, one per seed. baselines: `id` of a model -> its matched baseline.
-    scores: `id` of a model -> language -> its redrawn scores, shape [resamples].
+    Attributes:
+        variants: label -> the variant's models, one per seed.
+        baselines: `id` of a model -> its matched baseline.
+        scores: `id` of a model -> language -> its redrawn scores, shape [resamples].
     """
 
     metric: str
@@ -35,11 +36,11 @@ class Redrawn:
     scores: Mapping[int, Mapping[str, Floats]]
 
     def score(self, label: str, weights: Mapping[str, float]) -> Draws:
-        """Return a variant's weighted sum of the scores in several languages."""
+        """Return the weighted sum of a variant's scores in several languages."""
         return _stacked([self._score(each, weights) for each in self.variants[label]])
 
     def gain(self, label: str, weights: Mapping[str, float]) -> Draws | None:
-        """Return the gain in a weighted sum of scores, for the seeds that have a baseline scored on the same rows.
+        """Return the weighted sum of a variant's gains, for the seeds whose baseline was scored on the same rows.
 
         Return None if there is no such seed.
         """
@@ -72,7 +73,7 @@ def redraw(measurements: Measurements, task: Task, resamples: int = REDRAWS) -> 
 
 
 def _scores(variants: Sequence[Variant], metric: str, resamples: int) -> dict[int, dict[str, Floats]]:
-    """Return `id` of a variant -> language -> redrawn scores. Each group of variants with equal rows is drawn once."""
+    """Return `id` of a model -> language -> redrawn scores. Models with equal rows share the draws."""
     alike: dict[RowsKey, list[Variant]] = {}
     for variant in variants:
         alike.setdefault(rows_key(variant, list(variant.languages)), []).append(variant)

@@ -1,4 +1,4 @@
-"""Scores that need no model: the majority class of each test set, and chance. A useful model scores above both."""
+"""Scores that need no model: that of always predicting the majority class, and that of guessing."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Reference:
     chance: float | None
 
     def majority_over(self, languages: Iterable[str]) -> float | None:
-        """Return the mean accuracy over these languages of always predicting the majority class; None if unknown."""
+        """Return the accuracy of always predicting the majority class, as a mean over languages; None if unknown."""
         found = [self.majority[language].share if language in self.majority else None for language in languages]
         known = [share for share in found if share is not None]
         return sum(known) / len(known) if known and len(known) == len(found) else None
@@ -33,7 +33,7 @@ NO_REFERENCE = Reference(majority={}, chance=None)
 
 
 def reference(evaluations: Iterable[ScoredEvaluation], task: Task, metric: str) -> Reference:
-    """Return the scores in `metric` that need no model on a task. Both are known for accuracy only."""
+    """Return the scores on a task that need no model. They are unknown for all metrics but accuracy."""
     if metric != ACCURACY:
         return NO_REFERENCE
     majority: dict[str, MajorityClass] = {}

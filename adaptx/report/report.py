@@ -42,18 +42,24 @@ if TYPE_CHECKING:
 class Report:
     """A written report: its files, and their content as objects.
 
-    folder, html, scores_csv, gains_csv, figures: paths of what was written.
-    gains_by_seed_csv: scores and gains of each seed. scores_json: the same tidy table as scores_csv.
-    latex: the tables that a paper may need. main_latex: the table of all variants alone, which fits one column.
-    contrasts_csv, suites_csv, mixing_csv, classes_csv: None if the recipe declares no contrasts, if none of its suites
-        was measured, if no variant is fused, and if no task's answers are labels.
-    table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
-    tables: tables for a terminal. page: sentences and tables of report.html.
-    warnings: sentences about other possible explanations of the scores.
-    missing: names of planned evaluations that are not stored.
-    records: the rows of `table` as plain JSON values.
-    metrics: the most important numbers, as shares in [0, 1], under names that MLflow accepts.
-    variant_metrics: an evaluation of each variant -> its gains, for the variant's own run in MLflow.
+    Attributes:
+        folder, html, scores_csv, gains_csv, figures: paths of what was written.
+        gains_by_seed_csv: scores and gains of each seed.
+        scores_json: the content of scores_csv as JSON.
+        latex: the tables that a paper may need.
+        main_latex: the table of all variants, which fits one column of a paper.
+        contrasts_csv: None if the recipe declares no contrasts.
+        suites_csv: None if none of the recipe's suites was measured.
+        mixing_csv: None if no variant is fused.
+        classes_csv: None if no task's answers are labels.
+        table, gains: pandas.DataFrame with the content of scores_csv and gains_csv.
+        tables: tables for a terminal.
+        page: sentences and tables of report.html.
+        warnings: sentences about other possible explanations of the scores.
+        missing: names of planned evaluations that are not stored.
+        records: the rows of `table` as plain JSON values.
+        metrics: the most important numbers, as shares in [0, 1], under names that MLflow accepts.
+        variant_metrics: an evaluation of each variant -> the gains for the variant's run in MLflow.
     """
 
     folder: Path
@@ -121,7 +127,7 @@ class Report:
 
 
 def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = (), wide_table: bool = False) -> Report:
-    """Write report.html, figures, tables (md, tex), scores (csv, json), gains and further tables (csv) into `out`.
+    """Write a report into `out`: report.html, figures, and tables as md, tex, csv and json.
 
     Args:
         plan: the recipe's plan. Evaluations that are not stored are left out, and the report names them.

@@ -23,13 +23,13 @@ COLUMNS = (
 
 
 def reproduction_table(published: Sequence[PublishedScore], measurements: Measurements) -> Table | None:
-    """Return a table of published scores, each with one row per model and method that we measured on its task.
-
-    Return None if there are no such rows.
+    """Return a table of published scores, with one row per model and method that we measured on the same task.
 
     Our score is the mean over languages, English included, and then over seeds. A published score with an intermediate
-    task is the best of several such tasks, so it is compared with our best variant. The band is applied only if our
-    checkpoint is the published one and was scored on all rows in all of the task's languages.
+    task is the best of several such tasks, so it is compared with our best variant. Whether our score lies in the band
+    is told only if our checkpoint is the published one and was scored on all rows in all of the task's languages.
+
+    Return None if we measured none of these tasks.
     """
     rows = [
         _row(score, label, variants) for score in published for label, variants in _ours(score, measurements).items()
@@ -52,7 +52,7 @@ def reproduction_table(published: Sequence[PublishedScore], measurements: Measur
 
 
 def _ours(score: PublishedScore, measurements: Measurements) -> dict[str, list[Variant]]:
-    """Return `model · label` -> one `Variant` per seed. Of each model and method, only the best variant is included."""
+    """Return `model · label` -> the variant's models, one per seed, for the best variant of each model and method."""
     found: dict[tuple[str, str], dict[str, list[Variant]]] = {}
     for variant in measurements.variants(score.task):
         has_metric = all(score.metric in measured.scores for measured in variant.languages.values())

@@ -1,13 +1,12 @@
 """Scaling: gain and cost against model size, and gain against the compute of the intermediate training.
 
-The variants of a series by size share the method, the kind of start (such as `Sequential`), the intermediate task and
-the family of models, and differ in size. In a series by compute, they share the checkpoint, and differ in the length of
-the intermediate training. If several families (or checkpoints) have at least two sizes each, one more series has their
-common slope.
+A series by size has variants of one method, kind of start (such as `Sequential`), intermediate task and family of
+models, in several sizes. A series by compute has variants of one checkpoint, with intermediate trainings of several
+lengths. If several families (or checkpoints) have at least two sizes each, one more series has their common slope.
 
-Size is the number of parameters in the layers, without embeddings. The embeddings of multilingual checkpoints are most
-of a small model and almost the same in all sizes: e5-small with 3 and with 12 layers has 102 and 118 million
-parameters, of which 5 and 21 million are in layers.
+Size is the number of parameters in the layers, without embeddings. Embeddings are most of a small multilingual
+checkpoint and almost the same in all sizes: e5-small with 3 and with 12 layers has 102 and 118 million parameters, of
+which 5 and 21 million are in layers.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -32,10 +31,14 @@ Place = tuple[str, str, float]
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Point:
-    """One variant. draws: its gain on the zero-shot average, per seed. family: in a series by compute, the checkpoint.
+    """One variant of a series.
 
-    size: parameters of the layers, or operations of its intermediate trainings. seconds: time of all its stages.
-    is_cut: whether its model is the first layers of a checkpoint.
+    Attributes:
+        draws: its gain in the zero-shot average, per seed.
+        family: the family of its model; in a series by compute, its checkpoint.
+        size: parameters of the layers; in a series by compute, operations of its intermediate trainings.
+        seconds: time of all its stages.
+        is_cut: whether its model is the first layers of a checkpoint.
     """
 
     size: float
@@ -48,11 +51,14 @@ class Point:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Series:
-    """Points in order of size, with trends of the gain on the zero-shot average and in classes of languages.
+    """Points in order of size, with trends of the gain in the zero-shot average and in classes of languages.
 
-    families: several only for a common slope. source, low, high: trends of the mean gain in the source, the
-    low-resource and the high-resource languages, whose codes are in `languages`; None if there are no such languages.
-    resources: the trend of the low-resource minus the high-resource gain of the same models.
+    Attributes:
+        families: several only for a common slope.
+        source, low, high: trends of the mean gain in the source, the low-resource and the high-resource languages; None
+            if there are no such languages.
+        languages: the codes of these languages.
+        resources: the trend of the low-resource gain minus the high-resource gain of the same models.
     """
 
     name: str
@@ -76,7 +82,7 @@ class Series:
 
 
 def size_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[Series]:
-    """Return the series over parameters of the layers: one per method, start, intermediate task and family."""
+    """Return the series by size: one per method, start, intermediate task and family."""
     families = family_names(model_family(seeds[0].evaluate.checkpoint) for seeds in redrawn.variants.values())
 
     def place(variant: Variant) -> Place | None:
@@ -90,7 +96,7 @@ def size_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[Ser
 
 
 def compute_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[Series]:
-    """Return the series over operations of the intermediate training: one per checkpoint, method, start and task."""
+    """Return the series by compute: one per checkpoint, method, start and intermediate task."""
 
     def place(variant: Variant) -> Place | None:
         factors, operations = variant.factors, variant.first.intermediate_flops
@@ -102,9 +108,10 @@ def compute_series(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[
 
 
 def cost_factor(series: Series) -> float | None:
-    """Return the factor by which the mean time of all stages grows: per tenfold size for a line, else over the range.
+    """Return the factor by which the mean time of all stages grows with size.
 
-    Return None if the time of some size is unknown.
+    For a series with a line, it is the factor per tenfold size. Otherwise it is that of the largest over the smallest
+    size. Return None for several families, or if some time is unknown.
     """
     known = [(point.size, point.seconds) for point in series.points if point.seconds]
     if len(known) < len(series.points) or series.is_common:
@@ -117,7 +124,7 @@ def cost_factor(series: Series) -> float | None:
 def _series(
     task: Task, gains: Sequence[Gain], redrawn: Redrawn, place: Callable[[Variant], Place | None]
 ) -> list[Series]:
-    """Return the series of a task. place: returns where a variant belongs; None if its size is unknown."""
+    """Return the series of a task. place: returns the series and the size of a variant; None if its size is unknown."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
     averages = {g.variant: g for g in gains if (g.task, g.metric, g.quantity) == wanted and g.gain is not None}
     found: dict[str, dict[str, list[Point]]] = {}
@@ -142,7 +149,7 @@ def _series(
 
 
 def _one_series(name: str, points: Iterable[Point], redrawn: Redrawn) -> Series | None:
-    """Return the series of these points; None if they have no trend, for instance because all have the same size."""
+    """Return the series of these points; None if they have no trend, such as points of one size."""
     ordered = sorted(points, key=lambda point: point.size)
     whole = trend([SizedModel(point.size, point.draws, point.family) for point in ordered])
     if whole is None:

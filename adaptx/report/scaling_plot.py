@@ -1,4 +1,4 @@
-"""Figure of the gain against model size or compute: seeds, means with intervals, and lines with their bands."""
+"""Figure of the gain against model size or compute, with seeds, means, intervals, and lines with bands."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +18,9 @@ MOST_SERIES = 8
 
 
 def scaling_curves(task: str, size: str, series: Sequence[Series], styles: VariantStyles, file: Path) -> Path | None:
-    """Draw gain against size, with a line and its band for each series that has one. Return None without a series."""
+    """Draw the gain against size, with a line and its band for each series that has one. Return None if `series` is
+    empty.
+    """
     drawn = [each for each in series if not each.is_common][:MOST_SERIES]
     if not drawn:
         return None
@@ -50,7 +52,7 @@ def scaling_curves(task: str, size: str, series: Sequence[Series], styles: Varia
 
 
 def _draw(axes: Any, series: Series, styles: VariantStyles) -> list[float]:
-    """Draw one series. Return the heights that have to be visible, in points."""
+    """Draw one series. Return all heights, in percentage points, that must be visible."""
     ends = [100 * point.draws.mean for point in series.points]
     colour = styles[series.points[0].gain.variant].colour
     for point in series.points:

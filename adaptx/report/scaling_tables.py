@@ -16,7 +16,10 @@ from adaptx.specs import Task
 
 @dataclass(frozen=True, kw_only=True)
 class TrendVerdict:
-    """A trend's change, its 95% interval and p-value, both also corrected by Holm for all series of a table."""
+    """A trend's change with its 95% interval and p-value.
+
+    The corrected interval and p-value account for all series of a table (Holm).
+    """
 
     change: float
     low: float
@@ -33,7 +36,7 @@ class TrendVerdict:
 
 
 def trend_verdicts(trends: Sequence[Trend | None]) -> list[TrendVerdict | None]:
-    """Return the verdict on each trend; None for a missing trend, and for one in which nothing varies."""
+    """Return the verdict on each trend. It is None if the trend is missing, or if nothing varies in it."""
     tests = [each.test if each is not None else None for each in trends]
     known = [place for place, test in enumerate(tests) if test is not None]
     p_values = [test.p for test in tests if test is not None]
@@ -79,9 +82,9 @@ def scaling_table(task: Task, series: Sequence[Series], size: str) -> Table:
 
 
 def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[str]:
-    """Return a sentence per series whose gain rises or falls, and one about the other series.
+    """Return a sentence per series whose gain rises or falls, and one that lists the other series.
 
-    Another sentence follows a series in which low- and high-resource languages differ.
+    A second sentence follows if low- and high-resource languages of a series differ.
     """
     found: list[str] = []
     verdicts = trend_verdicts([each.trend for each in series])
@@ -103,7 +106,7 @@ def scaling_sentences(task: Task, series: Sequence[Series], size: str) -> list[s
 
 
 def change_for(trend: Trend) -> str:
-    """Return the change in size that a trend is given for: `a tenfold size`, or a range such as `× 1.2 in size`."""
+    """Return the change in size to which a trend refers: `a tenfold size`, or a range such as `× 1.2 in size`."""
     return "a tenfold size" if trend.is_line else f"{_times(10**trend.decades)} in size"
 
 

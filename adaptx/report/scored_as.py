@@ -1,11 +1,11 @@
-"""How a task's score is computed, for tasks where other sources publish a different number under the same name."""
+"""Notes on how a task's score is computed, where other sources publish a different number under the same name."""
 
 from adaptx.catalog.tasks.retrieval import LAREQA_CANDIDATES
 from adaptx.specs import Bitext, BitextMining, CandidateText, Retrieval, Task
 
 
 def how_scored(task: Task) -> str:
-    """Return a note for readers who compare a task's score with a published one; empty if there is nothing to note."""
+    """Return a note for readers who compare a task's score with a published one; empty if there is no difference."""
     match task.format:
         case Bitext():
             return (

@@ -13,8 +13,10 @@ from adaptx.report.pairs import shared_languages
 class SeedGain:
     """One seed's score in one quantity, with the baseline's score and the gain over it, as shares in [0, 1].
 
-    quantity, attribute: as in `Gain`. seed: that of the last training; None for an untrained checkpoint.
-    gain, baseline_score: None if this seed has no baseline that was scored on the same rows.
+    Attributes:
+        quantity, attribute: as in `Gain`.
+        seed: that of the last training; None for an untrained checkpoint.
+        gain, baseline_score: None if this seed has no baseline that was scored on the same rows.
     """
 
     variant: str
@@ -32,13 +34,12 @@ class SeedGain:
 def seed_gains(measurements: Measurements) -> list[SeedGain]:
     """Return the gains of all seeds, ordered by task, variant, seed, metric and quantity.
 
-    The mean over the seeds that have a baseline is the gain in `gains.csv`.
+    Their mean over the seeds with a baseline is the gain in `gains.csv`.
     """
     return [found for _, each in by_variant(measurements) for found in each]
 
 
 def by_variant(measurements: Measurements) -> Iterator[tuple[Variant, list[SeedGain]]]:
-    """Yield each measured variant (one seed) with its gains."""
     for task in measurements.tasks:
         variants = measurements.variants(task.name)
         for label in dict.fromkeys(variant.label for variant in variants):

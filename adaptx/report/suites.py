@@ -155,7 +155,6 @@ def _trained_before(variant: Variant) -> str:
 
 
 def _key(variant: Variant) -> tuple[str, str]:
-    """Return the key of a variant's row: its model and its label."""
     return variant.factors.model, replace(variant.factors, intermediate=_trained_before(variant)).label
 
 

@@ -107,7 +107,6 @@ def score_tables(
 
 
 def _explained(table: Table, task: Task) -> Table:
-    """Return the table. If `how_scored` has a note on the task, the note is put at the start of the caption."""
     return replace(table, caption=" ".join(filter(None, (how_scored(task), table.caption))))
 
 

@@ -84,7 +84,6 @@ def _key(evaluate: Evaluate) -> Key:
 
 @functools.lru_cache(maxsize=256)
 def _reading_key(framing: Framing) -> Key:
-    """Return the part of `_key` that describes how a model reads a task."""
     return tuple(_flat(framing, "reading").items())
 
 

@@ -16,11 +16,12 @@ LARGEST_VARIANCE = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredSet:
-    """One test set of a design, and how the models' scores on it are weighted.
+    """One test set of a design, with the weights that the scores on it have.
 
-    total, squares: the sum of the weights of all models on this set, and of their squares. A gain over two languages
-    has the weights 1/2 and -1/2 in each.
-    count: None if the number of rows is unknown.
+    Attributes:
+        total: the sum of the weights of all models on this set.
+        squares: the sum of their squares. A gain over two languages has the weights 1/2 and -1/2 on the set of each.
+        count: None if the number of rows is unknown.
     """
 
     evaluate: Evaluate
@@ -37,8 +38,7 @@ class ScoredSet:
     def variance(self, of_pair: float) -> float:
         """Return the variance of the weighted mean scores on this set when its rows are redrawn.
 
-        Rows are independent, and any two models differ on a row with the variance `of_pair`. What the weights leave
-        over (their total, if it is not zero) is a level, whose variance is that of a score.
+        of_pair: the variance of the difference of any two models on one row. Rows are independent.
         """
         assert self.count is not None
         level = max(LARGEST_VARIANCE - of_pair / 2, 0.0)
@@ -49,13 +49,16 @@ class ScoredSet:
 class Design:
     """A comparison that the plan will make: a variant's gain in one quantity, or a contrast.
 
-    comparison: the variant's label, or the contrast's name. task: several names are joined by a plus sign.
-    quantity: `ZERO_SHOT`, `SOURCE` or `contrast`. family: the comparisons that are corrected together share this name.
-    seeds: number of seeds in which the comparison is made.
-    weights: the weights of the models; 1 and -1 for a gain.
-    arms: the number of seeds of each comparison over which the variance over seeds is pooled.
-    blocks: for a contrast, the number of models over which it is pooled; 0 if it is pooled as `arms` says.
-    note: why nothing can be said; empty otherwise.
+    Attributes:
+        comparison: the variant's label, or the contrast's name.
+        task: the task's name; several are joined by a plus sign.
+        quantity: `ZERO_SHOT`, `SOURCE` or `contrast`.
+        family: the name of the family. The comparisons of a family are corrected together.
+        seeds: number of seeds in which the comparison is made.
+        weights: the weights of the models; 1 and -1 for a gain.
+        arms: the variance over seeds is pooled over comparisons with these numbers of seeds.
+        blocks: for a contrast, the number of models over which the variance is pooled; 0 if `arms` applies.
+        note: why nothing can be said; empty otherwise.
     """
 
     comparison: str
@@ -95,8 +98,8 @@ class Design:
     def row_variance(self, of_pair: float) -> float:
         """Return the variance of the comparison, with one seed, when rows are redrawn.
 
-        of_pair: the variance of the difference of two models on one row. Translations of a row are correlated
-        (`PARALLEL`), other sets are independent.
+        of_pair: the variance of the difference of two models on one row. Sets that are translations of each other are
+            correlated (`PARALLEL`), and other sets are independent.
         """
         groups: dict[str, list[float]] = {}
         for each in self.sets:

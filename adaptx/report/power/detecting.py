@@ -1,8 +1,8 @@
-"""The difference that a design detects, with the report's own test: simulated variances over seeds, exact otherwise.
+"""The smallest true difference that the report's own test finds in 4 of 5 experiments, for a planned design.
 
-The report estimates the variance over seeds from few seeds and takes the larger of two estimates: that of the
-comparison itself, and one pooled over variants (`adaptx/report/statistics/two_way.py`). How these estimates scatter
-around the true variance is drawn at random once. Given the estimates, the probability that the test finds a difference
+The report estimates the variance over seeds from few seeds. It takes the larger of two estimates: that of the
+comparison itself, and one pooled over variants (`adaptx/report/statistics/two_way.py`). Draws at random tell how these
+estimates scatter around the true variance. Given the estimates, the probability that the test finds a difference
 follows from the normal distribution.
 
 Suffix of arrays: D draws.
@@ -26,7 +26,7 @@ TINY = 1e-150
 
 
 class Shares(NamedTuple):
-    """Estimates of a variance over seeds as shares of the true variance, shape [D].
+    """Estimates of a variance over seeds, divided by the true variance, shape [D].
 
     own: from the comparison's own seeds. pooled: pooled over variants or models.
     """
@@ -36,10 +36,13 @@ class Shares(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """How the variance over seeds is estimated: from so many seeds, with these degrees of freedom.
+    """What the variance over seeds is estimated from.
 
-    arms: number of variants over whose gains it is pooled. models, weights: for a contrast in one block, the number of
-    models over which it is pooled, and the contrast's weights; otherwise 0 and empty.
+    Attributes:
+        seeds, degrees: number of seeds, and degrees of freedom of the estimate.
+        arms: number of variants over whose gains the variance is pooled.
+        models, weights: for a contrast, the number of models over which the variance is pooled and the contrast's
+            weights. If `arms` applies instead, they are 0 and empty.
     """
 
     seeds: int
@@ -76,7 +79,7 @@ def detectable(
 
 @functools.lru_cache(maxsize=1_024)
 def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float) -> float:
-    """Return the detectable difference over rows and seeds. net: the variance over seeds apart from rows."""
+    """Return the detectable difference over rows and seeds. shared, own, net: the three variances of `Deviations`."""
     rows, by_seed, of_seeds = shared + own / pool.seeds, own / pool.seeds, (net + own) / pool.seeds
     estimates_D = of_seeds * np.maximum(*pool.shares())
     # The same formula as in `two_way`, for all draws at once.
@@ -87,7 +90,10 @@ def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float)
 
 
 def _smallest(limits_D: Floats, error: float) -> float:
-    """Return the difference that exceeds its limit with probability `POWER`. error: its true standard error."""
+    """Return the true difference whose estimate exceeds its limit with probability `POWER`.
+
+    limits_D: what an estimate must exceed to count as found. error: the true standard error of the estimate.
+    """
     from scipy import special
 
     low, high = 0.0, float(limits_D.max()) + 10 * error
@@ -109,7 +115,7 @@ def _thresholds(degrees_D: Floats, level: float) -> Floats:
 
 @functools.lru_cache(maxsize=256)
 def _of_gains(arms: int, seeds: int) -> Shares:
-    """Return the estimates for gains of several variants over one baseline that varies as much as they do."""
+    """Return the shares for gains of several variants over one baseline that varies as much as they do."""
     scores_DAS = np.random.default_rng(SEED).normal(size=(DRAWS, arms + 1, seeds))
     variances_DA = np.var(scores_DAS[:, 1:] - scores_DAS[:, :1], axis=2, ddof=1) / 2
     return Shares(variances_DA[:, 0], variances_DA.mean(axis=1))
@@ -117,7 +123,7 @@ def _of_gains(arms: int, seeds: int) -> Shares:
 
 @functools.lru_cache(maxsize=256)
 def _of_block(weights: tuple[float, ...], models: int, seeds: int) -> Shares:
-    """Return the estimates for a contrast with these weights, in a block of `models` models with the same seeds."""
+    """Return the shares for a contrast with these weights, pooled over `models` models with the same seeds."""
     scores_DAS = np.random.default_rng(SEED).normal(size=(DRAWS, models, seeds))
     contrast_DS = np.einsum("a,das->ds", np.array(weights), scores_DAS[:, : len(weights)])
     centred_DAS = scores_DAS - scores_DAS.mean(axis=2, keepdims=True)

@@ -18,10 +18,12 @@ LEAST_DEGREES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Spread:
-    """How much the difference of two models varies. Variances of shares, such as 0.02**2 for two points.
+    """How much the difference of two models varies. Variances are those of shares, such as 0.02**2 for two points.
 
-    rows: the variance of the difference on one row. shared: the part of it, from 0 to 1, that is the same with every
-    seed. seeds: the variance of the mean difference over seeds, apart from the choice of rows.
+    Attributes:
+        rows: the variance of the difference on one row.
+        shared: the part of it, from 0 to 1, that is the same with every seed.
+        seeds: the variance of the mean difference over seeds, apart from the choice of rows.
     """
 
     rows: float
@@ -39,8 +41,11 @@ disagree. Gains of small encoders vary by 0.4 to 7 points over seeds."""
 class Deviations:
     """The variances of a planned comparison, as shares squared.
 
-    shared: variance over rows that is the same with every seed. own: variance over rows that is added with each seed.
-    seeds: variance over seeds, apart from rows. of_rows, of_seeds: the sources of these.
+    Attributes:
+        shared: variance over rows that is the same with every seed.
+        own: variance over rows that is added with each seed.
+        seeds: variance over seeds, apart from rows.
+        of_rows, of_seeds: where the variances over rows, and over seeds, come from.
     """
 
     shared: float
@@ -52,7 +57,7 @@ class Deviations:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """A comparison that is stored: its seeds, its number of test rows, and its variances. pooled: None if unknown."""
+    """A stored comparison: its seeds, its number of test rows, and its variances. `pooled` is None if it is unknown."""
 
     seeds: int
     examples: int
@@ -60,7 +65,9 @@ class Measured:
     pooled: SeedVariance | None
 
     def deviations(self, design: Design, otherwise: Deviations) -> Deviations:
-        """Return the variances on the design's rows. What cannot be measured with these seeds is `otherwise`'s."""
+        """Return the measured variances, scaled to the design's number of rows. `otherwise` fills in what is not
+        measured.
+        """
         rows = design.rows
         assert rows is not None
         scale = self.examples / rows
@@ -76,7 +83,7 @@ class Measured:
 
 
 def expected(design: Design, spread: Spread, of_rows: Source, of_seeds: Source) -> Deviations:
-    """Return the variances of a design if its models vary like `spread`."""
+    """Return the variances of a design if any two of its models differ as `spread` says."""
     variance = design.row_variance(spread.rows)
     return Deviations(
         shared=spread.shared * variance,
@@ -88,9 +95,9 @@ def expected(design: Design, spread: Spread, of_rows: Source, of_seeds: Source) 
 
 
 def similar(measured: Sequence[tuple[Design, Deviations]]) -> tuple[Spread, Source]:
-    """Return the mean spread of measured gains, and the source of its seeds.
+    """Return the mean spread of measured gains, and where its variance over seeds comes from.
 
-    The source is `similar`, or `assumed` if no gain has a measured variance over seeds.
+    That source is `similar`, or `assumed` if no gain has a measured variance over seeds.
     """
     of_pair = [(found.shared + found.own) / design.row_variance(1.0) for design, found in measured]
     part = sum(found.shared for _, found in measured) / sum(found.shared + found.own for _, found in measured)

@@ -1,4 +1,4 @@
-"""What is known about the deviations of a plan's comparisons, and which of it is used for a comparison."""
+"""What is known about how much a plan's comparisons vary: from the user, from stored scores, or by assumption."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,10 +16,11 @@ from adaptx.report.power.planned_gains import Count, gain_designs
 
 @dataclass(frozen=True, kw_only=True)
 class Given:
-    """Deviations that the user gives, as shares; None takes those of the store, or assumed ones.
+    """Standard deviations that the user gives, as shares. If one is None, stored or assumed ones are used.
 
-    rows: standard deviation of the difference of two models on one row. seeds: that of a gain over seeds, apart from
-    the choice of rows.
+    Attributes:
+        rows: of the difference of two models on one row.
+        seeds: of a gain over seeds, apart from the choice of rows.
     """
 
     rows: float | None = None
@@ -36,14 +37,24 @@ class Given:
 
 @dataclass(frozen=True, kw_only=True)
 class Knowledge:
-    """What is known. measured: stored comparisons. similar: task -> the mean spread of its stored gains."""
+    """What is known about how much comparisons vary.
+
+    Attributes:
+        given: what the user says.
+        measured: stored comparisons, by `Design.key`.
+        similar: task -> the mean spread of its stored gains, and its source.
+    """
 
     given: Given
     measured: Mapping[Key, Measured]
     similar: Mapping[str, tuple[Spread, Source]]
 
     def deviations(self, design: Design) -> Deviations:
-        """Return the variances of a design: given ones first, then measured ones, similar ones, and assumed ones."""
+        """Return the variances of a design.
+
+        The user's come first, then those of the same comparison, then those of other comparisons on its tasks, then
+        assumed ones.
+        """
         found = expected(design, *self._spread(design))
         if (stored := self.measured.get(design.key)) is not None:
             found = stored.deviations(design, found)
@@ -55,7 +66,7 @@ class Knowledge:
         return found
 
     def _spread(self, design: Design) -> tuple[Spread, Source, Source]:
-        """Return how two models differ on the design's tasks, with the sources of its rows and of its seeds."""
+        """Return the mean spread on the design's tasks, and the sources of its variances over rows and over seeds."""
         known = [self.similar.get(each.evaluate.task.name) for each in design.sets]
         spreads = [each for each in known if each is not None]
         if not spreads or len(spreads) < len(known):
@@ -68,7 +79,7 @@ class Knowledge:
 
 
 def learn(plan: Plan, measurements: Measurements | None, count: Count, given: Given) -> Knowledge:
-    """Return what the stored scores of a plan tell. count: the number of rows of an evaluation."""
+    """Return what the stored scores of a plan tell. count: returns the number of rows of an evaluation."""
     if measurements is None or not measurements.measured:
         return Knowledge(given=given, measured={}, similar={})
     measured = {**measured_gains(measurements), **measured_contrasts(plan, measurements)}

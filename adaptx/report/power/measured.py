@@ -1,4 +1,4 @@
-"""The comparisons of a plan that are already stored, with the variances that their scores show."""
+"""The comparisons of a plan that are already stored, and how much they vary."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ Key = tuple[str, str, str]
 
 
 def measured_gains(measurements: Measurements) -> Mapping[Key, Measured]:
-    """Return the stored gains in averages, in the first metric of each task, that vary over rows."""
+    """Return the stored gains in averages, in the first metric of each task. Gains equal on all rows are left out."""
     first = {task.name: task.metrics[0] for task in measurements.tasks}
     compared = comparisons(measurements, RESAMPLES)
     pooled = pooled_over_arms(compared)
@@ -36,7 +36,7 @@ def measured_gains(measurements: Measurements) -> Mapping[Key, Measured]:
 
 
 def measured_contrasts(plan: Plan, measurements: Measurements) -> Mapping[Key, Measured]:
-    """Return the stored contrasts of the plan's recipe that vary over rows."""
+    """Return the stored contrasts of the plan's recipe. Contrasts equal on all rows are left out."""
     estimated = estimates(plan.recipe.contrasts, measurements, RESAMPLES)
     found: dict[Key, Measured] = {}
     for each, pooled in zip(estimated, pooled_variances(estimated), strict=True):

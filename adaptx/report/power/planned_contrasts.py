@@ -18,7 +18,7 @@ Block = tuple[str, str, tuple[str, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedArm:
-    """One variant of a contrast on one task, with its weight. languages: language -> an evaluation, of any seed."""
+    """One variant of a contrast on one task, with its weight. languages: language -> the evaluation of any one seed."""
 
     label: str
     task: str
@@ -44,7 +44,7 @@ def contrast_designs(plan: Plan, count: Count) -> list[Design]:
 
 
 def _arms(contrast: Contrast, known: Mapping[Evaluate, str]) -> list[PlannedArm]:
-    """Return the models of all terms. A model that occurs in several terms with the same languages is one of them."""
+    """Return the arms of all terms. If several terms have the same variant in the same languages, it is one arm."""
     seeds = compared_seeds([term.evaluations for term in contrast.terms]) or (0,)
     found: dict[tuple[str, str, tuple[str, ...]], PlannedArm] = {}
     for term, languages in zip(contrast.terms, compared_languages(contrast), strict=True):
@@ -90,7 +90,6 @@ def _design(contrast: Contrast, arms: list[PlannedArm], pool: dict[Block, set[st
 
 
 def _sets(arms: list[PlannedArm], count: Count) -> Iterable[ScoredSet]:
-    """Yield each test set of the models, once."""
     weights: dict[tuple[str, str], list[float]] = {}
     evaluated: dict[tuple[str, str], Evaluate] = {}
     for arm in arms:

@@ -22,13 +22,13 @@ UNKNOWN_ROWS = (
 
 
 def gain_designs(plan: Plan, count: Count, primary: PrimaryComparisons | None = None) -> list[Design]:
-    """Return the designs of all gains in one average, in the first metric of each task.
+    """Return the design of each variant's gain in an average, in the first metric of each task.
 
     Args:
         plan: the plan, of which nothing needs to be stored.
-        count: the number of rows of an evaluation.
-        primary: the average in which the recipe's gains are primary, which makes them one family over all tasks. If it
-            is None, each task is a family, in its zero-shot average or, without one, in its source languages.
+        count: returns the number of rows of an evaluation.
+        primary: the average that the recipe declares primary. All gains in it are one family. Without it (None), each
+            task is a family, in the zero-shot average or, if no language is zero-shot, in the source languages.
     """
     return [
         design
@@ -97,7 +97,7 @@ def _design(
 
 
 def unusable(sets: Sequence[ScoredSet]) -> str:
-    """Return why nothing can be said about a comparison on these test sets, or an empty string."""
+    """Return why a comparison on these test sets cannot be planned; empty if it can."""
     if any(each.count is None for each in sets):
         return UNKNOWN_ROWS
     return ONE_ROW if any(each.count is not None and each.count.rows < 2 for each in sets) else ""

@@ -30,12 +30,16 @@ ROW_FACTORS = (1, 2)
 class Power:
     """What one comparison detects with one number of seeds and rows. Gains and deviations are shares in [0, 1].
 
-    planned: whether seeds and rows are those of the plan. row_factor: how many times as many rows as planned.
-    row_error: standard error of the comparison from the choice of rows. seed_deviation: standard deviation over seeds,
-    apart from rows. rows_from, seeds_from: where these two come from (`Source`).
-    detectable: the smallest true gain that is found in 4 of 5 experiments, with p < 0.05. corrected: the same after
-    Holm's first step for the `family_size` comparisons. With fewer than three seeds, both are about rows alone.
-    note: why there is no detectable gain; empty otherwise.
+    Attributes:
+        planned: whether seeds and rows are those of the plan.
+        row_factor: how many times as many rows as planned.
+        row_error: standard error of the comparison from the choice of rows.
+        seed_deviation: standard deviation over seeds, apart from rows.
+        rows_from, seeds_from: where these two come from (`Source`).
+        detectable: the smallest true gain that is found in 4 of 5 experiments, with p < 0.05.
+        corrected: the same after Holm's correction, with p < 0.05 / `family_size`. With fewer than three seeds, both
+            are about the choice of rows alone.
+        note: why there is no detectable gain; empty otherwise.
     """
 
     comparison: str
@@ -59,7 +63,7 @@ class Power:
 
     @property
     def over_seeds(self) -> bool:
-        """Whether the comparison covers the draw of seeds, and is about methods rather than trained models."""
+        """Whether the result is about methods, which takes three seeds, and not only about the trained models."""
         return self.seeds >= LEAST_SEEDS
 
 
@@ -70,8 +74,8 @@ def compute_power(
 
     Args:
         plan: the plan; nothing of it needs to be stored.
-        store: where its stored scores are, from which deviations are measured; None assumes them.
-        sources: where the test rows are, to count them; None takes the numbers that tasks state.
+        store: the store from whose scores deviations are measured; None assumes deviations.
+        sources: where test rows are read, to count them; None takes the numbers that tasks state.
         given: deviations to use instead.
 
     Raises:
@@ -104,7 +108,7 @@ def _stored(measured: ScoredEvaluation) -> RowCount:
 def planned_power(plan: Plan) -> list[Power]:
     """Return the power of each primary comparison as planned, with assumed deviations; empty without comparisons.
 
-    It reads neither the store nor rows, so that a plan is shown at once.
+    Neither the store nor rows are read, so it is quick.
     """
     designs = _designs(plan, lambda evaluate: count_rows(evaluate, None))
     knowledge, sizes = Knowledge(given=Given(), measured={}, similar={}), family_sizes(designs)
@@ -119,7 +123,6 @@ def _designs(plan: Plan, count: Count) -> list[Design]:
 
 
 def _of_design(design: Design, knowledge: Knowledge, family_size: int) -> Iterator[Power]:
-    """Yield the power as planned, and then with other numbers of seeds and rows."""
     deviations = knowledge.deviations(design) if not design.note else None
     yield _power(design, deviations, family_size, None, 1)
     for factor in ROW_FACTORS:
@@ -128,7 +131,7 @@ def _of_design(design: Design, knowledge: Knowledge, family_size: int) -> Iterat
 
 
 def _power(design: Design, deviations: Deviations | None, family_size: int, seeds: int | None, factor: int) -> Power:
-    """Return the power with a number of seeds and a multiple of the rows. seeds: None if both are as planned."""
+    """Return the power with a number of seeds and `factor` times the rows. seeds: None if both are as planned."""
     count = seeds or design.seeds
     power = Power(
         comparison=design.comparison,

@@ -9,7 +9,7 @@ from adaptx.specs import Evaluate
 
 @dataclass(frozen=True)
 class RowCount:
-    """The number of test rows, and of clusters that are drawn together, such as premises.
+    """The number of test rows, and the number of their clusters, such as rows with the same premise.
 
     clusters: None if the rows were not read, or if the set has no clusters.
     """
@@ -21,14 +21,14 @@ class RowCount:
 def count_rows(evaluate: Evaluate, sources: Sources | None) -> RowCount | None:
     """Return the number of rows that an evaluation scores, or None if it is unknown.
 
-    Sets in a data folder or in the user's own files are read. For the others, the task states the number of rows.
+    Rows in a data folder or in the user's own files are counted. For all others, the task states the number.
 
     Args:
         evaluate: the evaluation, with its limit.
-        sources: where rows are; None reads no set.
+        sources: where rows are; None reads none.
 
     Raises:
-        UserError: a set cannot be read.
+        UserError: rows cannot be read.
     """
     rows, task_format = evaluate.task.rows_in(evaluate.language), evaluate.task.format
     if sources is None or sources.rows(rows).path is None:

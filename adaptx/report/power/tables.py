@@ -28,7 +28,7 @@ ASSUMED_SEEDS = (
 
 
 def power_tables(found: Sequence[Power]) -> list[Table]:
-    """Return the table of what the plan detects, and that of what more seeds or rows would detect."""
+    """Return two tables: what the plan detects, and what more seeds or rows would detect."""
     return [_planned_table([power for power in found if power.planned]), _other_table(found)]
 
 
@@ -45,7 +45,7 @@ def power_records(found: Sequence[Power]) -> list[dict[str, Any]]:
 
 
 def power_sentence(found: Sequence[Power]) -> str:
-    """Return the range of detectable gains as one sentence, or why there are none. found: of the plan's own design."""
+    """Return the range of detectable gains as one sentence, or why there are none. found: the power as planned."""
     known = sorted((power.corrected, power.task) for power in found if power.corrected is not None)
     if not known:
         return f"detectable gain: unknown, because {found[0].note}"
@@ -138,7 +138,7 @@ def _captions(planned: Sequence[Power], thing: str) -> Iterator[str]:
 
 
 def _other_table(found: Sequence[Power]) -> Table:
-    """Return what other numbers of seeds and rows detect. Comparisons of a task with equal numbers share a row."""
+    """Return a table of what other numbers of seeds and rows detect. Equal results on a task share a row."""
     others = [power for power in found if not power.planned and not power.note]
     designs = list(dict.fromkeys((power.row_factor, power.seeds) for power in others))
     cells: dict[tuple[str, str], dict[tuple[int, int], str]] = {}

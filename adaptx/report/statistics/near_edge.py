@@ -96,7 +96,6 @@ class NearEdge:
         return self._summed([each.error for each in self.languages]) ** 2
 
     def _summed(self, margins: Sequence[float]) -> float:
-        """Return the margin of the weighted sum."""
         weights_L = np.array([each.weight for each in self.languages])
         return _root(weights_L * margins, self.correlation_LL)
 

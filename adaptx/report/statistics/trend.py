@@ -99,7 +99,6 @@ def trend(models: Sequence[SizedModel]) -> Trend | None:
 
 
 def _distinct(log_M: Floats) -> int:
-    """Return the number of distinct sizes, given their logarithms."""
     return 1 + int(np.count_nonzero(np.diff(np.sort(log_M)) >= _SAME))
 
 
