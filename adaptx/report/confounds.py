@@ -46,9 +46,10 @@ def find_confounds(recipe: Recipe, measurements: Measurements) -> list[str]:
 
 
 def shared_rows(recipe: Recipe, contents: RowContents) -> tuple[list[str], list[str]]:
-    """Return sentences about rows that occur in two trainings, or in a training and in a scored set.
+    """Return two lists of sentences about rows that occur in two trainings, or in a training and in a scored set.
 
-    Sets whose contents are not known are compared by name. The second list has at most one sentence, which names them.
+    The first list tells which rows are shared. If the contents of a set are not known, its name is compared. The second
+    list has at most one sentence, which names the tasks compared in this way.
     """
     found = find_leaks(recipe.evaluations, contents)
     by_name = dict.fromkeys(

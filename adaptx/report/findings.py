@@ -32,10 +32,14 @@ from adaptx.store.store import Store
 class Findings:
     """The content of a report on a plan.
 
-    forest: the figures of all gains and contrasts. tuning: the development scores of the learning rates that were
-    searched; None without a search. curves, selection: the figures of the training losses and of the scores on
-    development rows by step; None if none are stored. rates: the figure of the searches for learning rates.
-    leaks: sentences about data sets that share rows. warnings: these and all others about possible explanations.
+    Attributes:
+        forest: figures of all gains and contrasts.
+        tuning: table of the searches for learning rates; None if there are none.
+        curves: figure of the training losses; None if none are stored.
+        selection: figure of the scores on development rows by step; None if none are stored.
+        rates: figure of the searches for learning rates; None if there is nothing to draw.
+        leaks: sentences about data sets that share rows.
+        warnings: all sentences about other possible explanations of the scores, with those in `leaks`.
     """
 
     measurements: Measurements

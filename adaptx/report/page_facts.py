@@ -19,7 +19,6 @@ MOST_LEAKS = 3
 
 
 def page_facts(plan: Plan, store: Store, found: Findings, commands: Sequence[str]) -> dict[str, Any]:
-    """Return the values that fill the page's template."""
     measurements = found.measurements
     newest = provenance.newest(plan, store)
     return {

@@ -16,7 +16,7 @@ LONGEST_LINE = 32
 
 
 def rate_plot(curves: Sequence[RateCurve], file: Path) -> Path | None:
-    """Draw the mean score of each learning rate, with the score of each seed. Return None if no curve has two scores."""
+    """Draw the mean score of each learning rate, and the score of each seed. Return None if no curve has two scores."""
     scored = [curve for curve in curves if sum(score is not None for _, score, _ in curve.points) > 1]
     if not scored:
         return None

@@ -29,10 +29,16 @@ HTML_WIDEST = 145
 class Section:
     """The page's section on one task.
 
-    answer: what to do on this task. sources: names of the source languages. scores: metric -> its tables. narrow: the
-    same tables, narrow enough for a terminal. classes: scores per class; None if answers are not labels. heatmap,
-    scatter, by_rows: PNG files of gains by language, of scores against the baseline's by language, and of gain against
-    target rows; None if there is nothing to draw. mixing: heat maps of the weights of fused variants.
+    Attributes:
+        answer: what to do on this task.
+        sources: names of the source languages.
+        scores: metric -> its tables.
+        narrow: the same tables, narrow enough for a terminal.
+        classes: scores per class; None if answers are not labels.
+        heatmap: figure of the gains by language; None if there are none.
+        scatter: figure of the scores against the baseline's; None if there are none.
+        by_rows: figure of the gains against the number of target rows; None if that number does not vary.
+        mixing: heat maps of the weights of fused variants.
     """
 
     task: Task
