@@ -257,7 +257,7 @@ def test_the_report_shows_the_development_scores_and_warns(tried: Tried, tmp_pat
         assert [row[1] for row in two] == ["0.0001", "0.02"]
         assert [row[2] for row in two] == [row[3] for row in two] == [percent(each) for each in tuning.means]
         assert [row[4] for row in two] == ["chosen" if each == tuning.chosen else "" for each in GRID]
-    assert "seeds 11" in table.caption
+    assert "with the seed 11." in table.caption
     assert "smallest or the largest value" in " ".join(report.warnings), "a grid of two values is all edge"
     assert "nli-development" not in set(report.table.task), "development scores are in no table of scores"
     assert "Learning rates on development rows" in report.html.read_text()

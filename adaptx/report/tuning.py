@@ -114,9 +114,10 @@ def _caption(tunings: Sequence[Tuning]) -> str:
     seeds = dict.fromkeys(
         _training(each).config.seed for tuning in tunings for each in tuning.tuned.trials[0].evaluations
     )
+    given = f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
     return (
         f"Mean {metrics} on the development rows of {sets}, which are in the source languages, over trainings with the "
-        f"seeds {', '.join(map(str, seeds))}. No score of another table was used to choose a rate."
+        f"{given}. No score of another table was used to choose a rate."
     )
 
 
