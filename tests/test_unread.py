@@ -69,7 +69,9 @@ def build():
             cli.main()
         assert not end.value.code
         shown = capsys.readouterr().out
-        notes = json.loads(shown)["notes"] if options else [line for line in shown.splitlines() if "not read" in line]
+        notes = json.loads(shown)["notes"] if options else shown.splitlines()
+        assert any("news is trained on rows that news is scored on" in line for line in notes)
+        notes = [line for line in notes if "not read" in line]
         assert len(notes) == 1
         assert notes[0].startswith("not read: the development rows of news, because selection=Last()")
 
