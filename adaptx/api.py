@@ -194,21 +194,23 @@ class Study:
         shop = self._workshop(resources or Resources(), device)
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
-        watcher = progress or here()
-        try:
-            summary = self._run_recorded(shop, watcher, address, keep, workers)
-            while summary.complete and self.dag.later:
-                made = len(self.dag.choices)
-                self._refresh_store()
-                assert len(self.dag.choices) > made, "a search is stored, and no learning rate was chosen"
-                shop = replace(shop, store=self.store, fingerprint_of=self.dag.fingerprint_of)
-                summary += self._run_recorded(shop, watcher, address, keep, workers)
-        finally:
-            watcher.close()
+        with contextlib.closing(progress or here()) as watcher:
+            summary = self._run_all(shop, watcher, address, keep, workers)
         if not summary.complete:
             names = {node.fingerprint: node.name for node in self.dag.nodes}
             errors = {names[key]: error for key, error in summary.errors.items()}
             raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, errors)
+        return summary
+
+    def _run_all(self, shop: "Workshop", watcher: "Watcher", address: "Address", keep: bool, workers: int) -> "Summary":
+        """Run the plan, and again for as long as finished searches add stages to it."""
+        summary = self._run_recorded(shop, watcher, address, keep, workers)
+        while summary.complete and self.dag.later:
+            made = len(self.dag.choices)
+            self._refresh_store()
+            assert len(self.dag.choices) > made, "a search is stored, and no learning rate was chosen"
+            shop = replace(shop, store=self.store, fingerprint_of=self.dag.fingerprint_of)
+            summary += self._run_recorded(shop, watcher, address, keep, workers)
         return summary
 
     def _workshop(self, resources: Resources, device: str | None) -> "Workshop":

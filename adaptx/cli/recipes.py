@@ -37,6 +37,7 @@ from adaptx.specs import Resources
 from adaptx.store.json_text import json_text
 
 if TYPE_CHECKING:
+    from adaptx.display.plan import Placement
     from adaptx.execution.schedule import Summary
 
 
@@ -68,10 +69,8 @@ def plan(
 
     Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
     """
-    from adaptx.display.plan import Placement, plan_json, show_plan
+    from adaptx.display.plan import Placement, show_plan
     from adaptx.display.sizes import parse_bytes
-    from adaptx.report.power.power import planned_power
-    from adaptx.report.power.tables import power_records
 
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     usual = "cuda" if gpu is not None else "cpu"
@@ -88,11 +87,19 @@ def plan(
     ).open()
     with telling_left_out(study.store):
         if as_json:
-            power = {"power": power_records(planned_power(study.dag))}
-            typer.echo(json_text(plan_json(study.dag, study.store, place) | power, indent=1))
+            _print_plan_json(study, place)
         else:
             show_plan(study.dag, study.store, out, why, place)
             _tell_power(study)
+
+
+def _print_plan_json(study: Study, place: "Placement") -> None:
+    from adaptx.display.plan import plan_json
+    from adaptx.report.power.power import planned_power
+    from adaptx.report.power.tables import power_records
+
+    power = {"power": power_records(planned_power(study.dag))}
+    typer.echo(json_text(plan_json(study.dag, study.store, place) | power, indent=1))
 
 
 def _tell_power(study: Study) -> None:

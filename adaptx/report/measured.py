@@ -239,18 +239,14 @@ def measure(plan: Plan, store: Store) -> Measurements:
     missing: list[str] = []
     ready = frozenset(plan.ready)
     for evaluate, label in known.variants.items():
-        if evaluate not in ready:
+        node = node_of(evaluate) if evaluate in ready else None
+        entry = stored_entry(node, store) if node is not None else None
+        if node is None or entry is None:
             missing.append(stage_name(evaluate))
-            continue
-        node = node_of(evaluate)
-        entry = stored_entry(node, store)
-        if entry is None:
-            missing.append(node.name)
             continue
         trainings = [(train, stored_entry(node_of(train), store)) for train in training_path(evaluate)]
         merged = [stored_entry(node_of(merge), store) for merge in merges(evaluate)]
         score = scores.read(evaluate, entry)
-        golds = score.golds
         measured.append(
             ScoredEvaluation(
                 evaluate,
@@ -260,13 +256,13 @@ def measure(plan: Plan, store: Store) -> Measurements:
                 known.models[evaluate],
                 statuses[node.fingerprint].value,
                 score.statistics,
-                _examples(evaluate, golds),
+                _examples(evaluate, score.golds),
                 score.record,
                 tuple(StoredTraining(train, found.train_result if found else None) for train, found in trainings),
                 entry.mixing,
                 tuple(found.merge_result if found else None for found in merged),
                 score.classes,
-                majority_class(evaluate.task, golds.golds),
+                majority_class(evaluate.task, score.golds.golds),
             )
         )
     return Measurements(tuple(measured), tuple(missing))

@@ -169,14 +169,18 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
         warnings=found.warnings,
         missing=measurements.missing,
         records=tuple(tidy_records(measurements)),
-        metrics=contrast_metrics(found.contrasts)
-        | {name: value for task in measurements.tasks for name, value in headline(task, gains).items()},
+        metrics=_metrics(found),
         variant_metrics=gain_metrics(measurements, gains),
     )
     _write_tables(report, found)
     _write_latex(report, found, plan.recipe, wide_table)
     report.html.write_text(html.render(page_facts(plan, store, found, commands)), encoding="utf-8")
     return report
+
+
+def _metrics(found: Findings) -> dict[str, float]:
+    headlines = [headline(task, found.gains) for task in found.measurements.tasks]
+    return contrast_metrics(found.contrasts) | {name: value for each in headlines for name, value in each.items()}
 
 
 def _write_tables(report: Report, found: Findings) -> None:
