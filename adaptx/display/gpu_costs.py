@@ -42,7 +42,7 @@ def show_gpus(costs: GpuCosts, console: Console) -> None:
 
 
 def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
-    """Return one object per GPU type. Its `peak_memory_bytes` leaves out the architectures in `unpredicted`."""
+    """Return one object per GPU type. Architectures in `unpredicted` are not part of its `peak_memory_bytes`."""
     return [
         {
             **asdict(each.gpu),

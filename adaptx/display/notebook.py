@@ -42,7 +42,7 @@ class _ProgressLine:
 
 
 class _Board:
-    """A board with the notes of a run and one line per stage. IPython displays it as HTML or text."""
+    """The table that a notebook shows for a run: notes, and one line per stage."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self.lines: list[_ProgressLine] = []
@@ -58,7 +58,6 @@ class _Board:
             self._handle.update(self)
 
     def shown(self) -> list[_ProgressLine]:
-        """Return the latest finished lines and all running lines."""
         ended = [line for line in self.lines if line.ended][-MOST_ENDED:]
         return [*ended, *(line for line in self.lines if not line.ended)]
 
@@ -108,5 +107,4 @@ class Notebook:
         return Notebook(self._display, self._board)
 
     def close(self) -> None:
-        """Redraw the table for the last time."""
         self._board.draw(soon=True)

@@ -32,7 +32,7 @@ MOST_NAMES = 3
 def measured_rate(store: Store) -> tuple[float, int] | None:
     """Return the median speed of the store's trainings, in operations per second, and the number of these trainings.
 
-    Return None if the number of operations is not known for any stored training.
+    Return None if no training's number of operations is known.
     """
     rates: list[float] = []
     for entry in store.entries().values():
@@ -46,7 +46,7 @@ def measured_rate(store: Store) -> tuple[float, int] | None:
 
 @dataclass(frozen=True)
 class Placement:
-    """The device on which a plan would run. memory_bytes: its memory. If None, trainings are not checked against it."""
+    """The device on which a plan would run. memory_bytes: its memory; None if trainings are not checked against it."""
 
     resources: Resources
     memory_bytes: int | None = None
@@ -55,7 +55,8 @@ class Placement:
 def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     """Return the plan as JSON.
 
-    A stage's `fits` is null if the stage is not a training, if its memory is unknown, or if no device memory is given.
+    A stage's `fits` says whether it fits into the device's memory. It is null if that is unknown, and for stages that
+    are not trainings.
     """
     statuses = plan.statuses(store)
     memory = place.memory_bytes
@@ -141,12 +142,16 @@ def tell_unread(plan: Plan, console: Console) -> None:
 
 
 def leaks(plan: Plan, store: Store) -> list[str]:
-    """Return a line for each two tasks of the plan that share rows, as far as contents are stored or quickly read."""
+    """Return a line for each two tasks of the plan that share rows. Only rows that are stored or quickly read are
+    compared.
+    """
     return find_leaks(plan.recipe.evaluations, RowContents(store, plan.identities)).sentences
 
 
 def tell_weights_that_go(plan: Plan, store: Store) -> list[str]:
-    """Return a line that names the weights a run removes once their scores are stored, or no line if there are none."""
+    """Return a line that names the weights that a run will remove once their scores are stored; no line if there are
+    none.
+    """
     names = [node.folder_name for node in plan.weights_that_go(store)]
     if not names:
         return []
@@ -169,7 +174,7 @@ def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:
-    """Return a line for each training that does not fit. It names the options with which the training would fit."""
+    """Return a line for each training that does not fit, with the options that would make it fit."""
     return [
         f"{each.node.folder_name} needs {gib(each.needed_bytes)}; use "
         + (

@@ -19,7 +19,7 @@ HEADINGS = ("stage", "status", "rows", "time, about")
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plan. cells: status, rows, seconds and memory; all empty in a line such as `because ...`."""
+    """One line of a plan. cells: status, rows, seconds and memory; all empty in a line that explains another."""
 
     name: str
     cells: tuple[str, str, str, str] = ("", "", "", "")
@@ -31,8 +31,12 @@ def stage_lines(
 ) -> list[Line]:
     """Return the lines of a plan.
 
-    statuses, costs: the status and the cost of each stage, by fingerprint. reasons: why each stage has to run, by
-    fingerprint; empty if not requested. With reasons, every evaluation has a line of its own.
+    Args:
+        plan: the plan.
+        statuses: fingerprint of a stage -> its status.
+        costs: fingerprint of a stage -> its cost.
+        reasons: fingerprint of a stage -> why it has to run. Empty leaves the reasons out. With reasons, every
+            evaluation has a line of its own.
     """
     lines: list[Line] = []
 
@@ -62,10 +66,8 @@ def stage_lines(
 
 
 def as_text(lines: Sequence[Line], memory_heading: str) -> Text:
-    """Return the lines as aligned columns under their headings.
-
-    The text is aligned by hand, because a rich table of thousands of lines takes seconds.
-    """
+    """Return the lines as aligned columns under their headings."""
+    # Aligned by hand, because a rich table of thousands of lines takes seconds.
     headings = (*HEADINGS, memory_heading)
     widths = [max(map(len, column)) for column in zip(headings, *((x.name, *x.cells) for x in lines), strict=True)]
     text = Text()

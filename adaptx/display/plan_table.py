@@ -19,10 +19,9 @@ MEMORY = "memory at most"
 
 @dataclass(frozen=True, eq=False)
 class PlanTable:
-    """A table with one line per stage, which shows the stage's status and cost.
+    """A plan as a table with one line per stage, or per model and task for evaluations.
 
-    Status and cost are those at the time when the table was first shown. The evaluations of one model on one task share
-    a line.
+    It shows status and cost as they were when the table was first shown.
     """
 
     plan: Plan
@@ -40,7 +39,7 @@ class PlanTable:
 
     @cached_property
     def summary(self) -> str:
-        """A line with the remaining work and its approximate time. Work that waits for a search is told apart."""
+        """The remaining work with its approximate time. Work that waits for a search is counted separately."""
         to_do = [node for node in self.plan.nodes if self.statuses[node.fingerprint] is Status.TO_DO]
         later = later_line(self.plan, self._costs)
         return to_do_line(to_do, self._costs, self.store) + (f"; {later}" if later is not None else "")

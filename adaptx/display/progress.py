@@ -49,7 +49,7 @@ def watcher(console: Console) -> "Live | Plain":
 
 
 class Live:
-    """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays when the stage has ended."""
+    """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays when the stage ends."""
 
     def __init__(self, console: Console, lines: Progress | None = None) -> None:
         self._console = console
@@ -93,7 +93,6 @@ class Live:
         return Live(self._console, self._lines)
 
     def close(self) -> None:
-        """Stop drawing; the lines stay as they are."""
         self._lines.stop()
 
 

@@ -9,7 +9,7 @@ from adaptx.planning.tuning import Tuning
 
 
 def tuning_lines(plan: Plan) -> list[str]:
-    """Return a line for each learning rate that is chosen, with the mean development score of every value."""
+    """Return a line for each chosen learning rate, with the mean development scores of all rates that were tried."""
     return [_line(tuning) for tuning in plan.tunings if tuning.chosen is not None]
 
 

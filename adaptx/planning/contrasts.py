@@ -1,4 +1,4 @@
-"""Choose the languages and seeds in which a contrast compares its terms."""
+"""The languages and seeds in which a contrast compares its terms."""
 
 from collections.abc import Iterator, Sequence
 
@@ -11,10 +11,10 @@ Languages = dict[str, tuple[str, ...]]
 
 
 def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
-    """Return, for each term of a contrast, the languages of each task that its mean is over.
+    """Return, for each term of a contrast, the languages of each task over which its mean is taken.
 
-    A term that names its languages keeps them. The means of all other terms are over the languages in which each of
-    their models has a zero-shot score.
+    A term that names its languages keeps them. All other terms share the languages in which each of their models has a
+    zero-shot score.
     """
     shared: dict[str, list[set[str]]] = {}
     for term in contrast.terms:
@@ -28,7 +28,7 @@ def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
 
 
 def compared_seeds(evaluations: Sequence[Sequence[Evaluate]]) -> tuple[int, ...]:
-    """Return the seeds that occur in every group of evaluations. A group has the evaluations of one term.
+    """Return the seeds that all terms have. evaluations: those of each term.
 
     Untrained checkpoints have no seed. Their one score is compared with the score of every seed.
     """

@@ -1,9 +1,8 @@
-"""Find rows that occur twice: in an intermediate task and in the target task, or in a training and in a scored test
-set.
+"""Find rows that occur twice: in an intermediate task and the target task, or in a training and a scored test set.
 
-MNLI before XNLI is an example: XNLI's English training rows are those of MNLI, so a gain may come from training longer
-on the same rows. Rows are compared by content (`adaptx.planning.row_contents`), because data sets copy one another
-under different names.
+XNLI's English training rows, for example, are those of MNLI. After training on MNLI, a gain on XNLI may come from
+training longer on the same rows. Rows are compared by content (`adaptx.planning.row_contents`), because data sets copy
+one another under different names.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ _REMEDY = "`task.with_training_rows(first, stop)` or `Rows(first=..., stop=...)`
 
 @dataclass(frozen=True)
 class Pair:
-    """Training rows, and other rows of a later training or a test set that should not contain the same texts."""
+    """Two sets of rows that should not share texts: training rows, and rows of a later training or of a test set."""
 
     training: UsedRows
     other: UsedRows
@@ -32,7 +31,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Rows of a pair that occur in both sets. shared: number of rows of `pair.other` that are also training rows."""
+    """The shared rows of a pair. shared: number of rows of `pair.other` that are also training rows."""
 
     pair: Pair
     shared: int
@@ -46,7 +45,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Leaks:
-    """The overlaps of a recipe, and the pairs whose contents are not known."""
+    """The overlaps of a recipe, and (`unknown`) the pairs that could not be compared."""
 
     overlaps: tuple[Overlap, ...]
     unknown: tuple[Pair, ...]
@@ -73,7 +72,9 @@ def find_leaks(evaluates: Iterable[Evaluate], contents: RowContents) -> Leaks:
 
 
 def may_share_rows(one: Rows, other: Rows) -> bool:
-    """Return whether two sets may share rows, by their names. Limits are ignored: they draw from the whole set."""
+    """Return whether two sets may share rows, judged by their names. Limits are ignored, because they draw from the
+    whole set.
+    """
     if one.address != other.address or one.revision != other.revision or _are_apart(one, other):
         return False
     ends = [float("inf") if rows.stop is None else rows.stop for rows in (one, other)]

@@ -24,25 +24,25 @@ from adaptx.specs.merge_rule import MergeRule
 
 
 class Rewriter:
-    """A copier of a recipe's stages. This class changes nothing; its subclasses override what the copy changes."""
+    """A copier of a recipe's stages. By itself, it changes nothing; subclasses override `changed` and `rate`."""
 
     def __init__(self) -> None:
         self._known: dict[Train, Train] = {}
         self._rates: dict[Tuned, float | Tuned] = {}
 
     def changed(self, train: Train) -> Train:
-        """Return a training with other settings. Its start and its learning rates are already copied."""
+        """Return a training with other settings. Its start and its learning rates have already been replaced."""
         return train
 
     def changed_rule(self, rule: MergeRule) -> MergeRule:
         return rule
 
     def rate(self, tuned: Tuned) -> float | Tuned:
-        """Return what the copy has in place of a search for a learning rate."""
+        """Return what replaces a search for a learning rate in the copy."""
         return tuned
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Return a copy of the recipe, with its contrasts."""
+        """Return a copy of the recipe with copies of all its stages."""
         again = {each: self.evaluate(each) for each in dict.fromkeys(recipe.evaluations)}
         contrasts = tuple(
             Contrast(

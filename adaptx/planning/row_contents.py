@@ -31,7 +31,7 @@ MOST_ROWS_READ = 50_000
 class UsedRows:
     """Rows that a stage reads: a task's training rows, or the rows that are scored in one language.
 
-    language: None for training rows. seed: the seed by which a limit draws training rows; None if all are read.
+    language: None for training rows. seed: the seed with which a limit draws training rows; None if all rows are read.
     """
 
     task: Task
@@ -45,7 +45,7 @@ class UsedRows:
 
 
 def training_rows(train: Train) -> tuple[UsedRows, ...]:
-    """Return the rows that a training reads: one value per task."""
+    """Return the rows that a training reads, for each of its tasks."""
     seed = train.draw_seed if train.limit is not None else None
     return tuple(UsedRows(task, None, train.limit, seed) for task in train.tasks)
 
@@ -70,7 +70,7 @@ def used_rows(stages: Iterable[Stage]) -> tuple[UsedRows, ...]:
 
 
 def contents_file(used: UsedRows, store: Store, identities: Identities) -> Path:
-    """Return the file for the contents of rows, whether or not it exists, such as `rows/1f3a9c7e05b2d846.npy`."""
+    """Return the file for the digests of rows, such as `rows/1f3a9c7e05b2d846.npy`, whether or not it exists."""
 
     def read(rows: Rows) -> Json:
         place = identities.place(rows)
@@ -88,13 +88,13 @@ def contents_file(used: UsedRows, store: Store, identities: Identities) -> Path:
 
 
 def write_contents(file: Path, digests: Digests) -> None:
-    """Write the contents of rows to a file, atomically."""
+    """Write digests of rows to a file, atomically."""
     with written_whole(file) as part, part.open("wb") as stream:
         np.save(stream, digests, allow_pickle=False)
 
 
 def stored_contents(file: Path) -> Digests | None:
-    """Return the contents that a file holds. A missing or damaged file counts as not stored, and is written again."""
+    """Return the digests in a file; None if the file is missing or damaged."""
     try:
         with file.open("rb") as stream:
             found = np.load(stream, allow_pickle=False)
@@ -104,14 +104,16 @@ def stored_contents(file: Path) -> Digests | None:
 
 
 class RowContents:
-    """Contents of rows from the store or, if they are not stored, from local data that is quickly read."""
+    """A reader of the digests of rows. It takes them from the store or, if they are not stored, from rows that are read
+    fast.
+    """
 
     def __init__(self, store: Store, identities: Identities) -> None:
         self._store, self._identities = store, identities
         self._known: dict[UsedRows, Digests | None] = {}
 
     def of(self, used: UsedRows) -> Digests | None:
-        """Return the contents of rows; None if they are neither stored nor quickly read."""
+        """Return the digests of rows; None if they are not stored and the rows are not read fast."""
         if used not in self._known:
             found = stored_contents(contents_file(used, self._store, self._identities))
             self._known[used] = self._read(used) if found is None else found

@@ -1,6 +1,6 @@
-"""Compute the scores of stored evaluations again, from their predictions and gold answers.
+"""The scores of stored evaluations, computed again from their predictions and gold answers.
 
-Reports, MLflow and model cards use these scores. A corrected metric therefore applies to older evaluations too.
+Reports, MLflow and model cards use these scores, so a corrected metric applies to older evaluations too.
 """
 
 import functools
@@ -25,8 +25,10 @@ MACRO_F1 = "macro_f1"
 class StoredScore:
     """A stored evaluation with its scores, computed again.
 
-    record: the stored scores without their predictions. statistics: by metric name, the numbers that a metric sums over
-    examples, such as 1 for each right answer. classes: the scores per class; empty if answers are not labels.
+    Attributes:
+        record: the stored scores without their predictions.
+        statistics: metric -> the numbers of each example from which it is computed, such as 1 for a right answer.
+        classes: the scores per class; empty if answers are not labels.
     """
 
     record: Scores
@@ -84,7 +86,7 @@ class StoredScores:
 
 
 def values(statistics: Mapping[str, Floats]) -> dict[str, float]:
-    """Return the value of each metric, by name. statistics: the metric's numbers for each example, by metric name."""
+    """Return metric -> its value over all examples. statistics: metric -> its numbers for each example."""
     return {name: float(METRICS[name].value(each.sum(axis=0))) for name, each in statistics.items()}
 
 

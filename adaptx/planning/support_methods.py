@@ -8,7 +8,7 @@ from adaptx.specs import Fuse, Method, Shape, Stack, Train
 
 
 def method_refusal(method: Method, shape: Shape | None) -> str | None:
-    """Return why a method cannot be used on a checkpoint with the installed packages, or None.
+    """Return why a method cannot be used on a checkpoint with the installed packages, or None if it can.
 
     shape: the checkpoint's shape, or None if it is not known yet.
     """
@@ -42,7 +42,7 @@ def below_refusal(train: Train, below: Lineage) -> str | None:
 
 
 def over_quantised_refusal(train: Train) -> str | None:
-    """Return why a training cannot run on top of quantised weights, or None."""
+    """Return why a training cannot run on top of quantised weights, or None if it can."""
     if train.model.quantised is None:
         return None
     # Earlier trainings on the same weights were checked as stages of their own; published modules were not.
@@ -56,14 +56,14 @@ def over_quantised_refusal(train: Train) -> str | None:
 
 
 def quantised_refusal() -> str | None:
-    """Return why quantised weights cannot be loaded here (bitsandbytes is not installed), or None."""
+    """Return why quantised weights cannot be loaded here, or None if they can. They need the package bitsandbytes."""
     if not has_package("bitsandbytes"):
         return "quantised weights need the bitsandbytes package: pip install 'adaptx[quant]'"
     return None
 
 
 def combination_refusal(train: Train) -> str | None:
-    """Return why the modules that a training stacks or fuses cannot be combined with its method, or None."""
+    """Return why a training cannot stack or fuse the modules in its start, or None if it can."""
     match train.start:
         case Stack(stages) if any(stage.method.whole for stage in stages):
             full = next(stage for stage in stages if stage.method.whole)

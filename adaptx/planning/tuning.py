@@ -1,4 +1,4 @@
-"""The searches for learning rates in a recipe: their stages, their scores, and the values that they chose."""
+"""The searches for learning rates in a recipe: their trainings, their scores, and the rates that they chose."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +17,9 @@ ScoreOf = Callable[[Evaluate], float | None]
 class Tuning:
     """One search for a learning rate in a plan.
 
-    tuned: the search, in which values that earlier searches chose are filled in. scores: for each trial, the score of
-    each of its evaluations; None if it is not stored.
+    Attributes:
+        tuned: the search. The rates that earlier searches chose are already in it.
+        scores: for each trial, the score of each of its evaluations; None if it is not stored.
     """
 
     tuned: Tuned
@@ -34,7 +35,7 @@ class Tuning:
 
     @cached_property
     def means(self) -> tuple[float | None, ...]:
-        """The mean development score of each learning rate; None if one of its scores is not stored."""
+        """The mean development score of each learning rate; None for a rate with a score that is not stored."""
         known = [[score for score in scores if score is not None] for scores in self.scores]
         whole = zip(known, self.scores, strict=True)
         return tuple(mean(found) if len(found) == len(scores) else None for found, scores in whole)
@@ -47,12 +48,14 @@ class Tuning:
 
     @property
     def is_at_edge(self) -> bool:
-        """Return whether the smallest or largest value of the grid was chosen, so that a wider grid may be better."""
+        """Whether the smallest or largest rate of the grid was chosen, so that a rate beyond it may be better."""
         return self.chosen in (min(self.tuned.grid), max(self.tuned.grid))
 
 
 class Choices(Rewriter):
-    """A copier of stages that puts a number in place of each search: the chosen one, or else the middle of the grid."""
+    """A copier of stages that replaces each search with a number: the chosen rate or, before the choice, the grid's
+    middle.
+    """
 
     def __init__(self, chosen: Mapping[Tuned, float]) -> None:
         super().__init__()
@@ -63,7 +66,7 @@ class Choices(Rewriter):
         return self._chosen.get(tuned, sorted(tuned.grid)[len(tuned.grid) // 2])
 
     def all_made(self, stage: Evaluate | ModuleStage) -> bool:
-        """Return whether all searches that a stage and its inputs need have chosen a value."""
+        """Return whether all searches that a stage depends on have chosen a rate."""
         model = stage.model if isinstance(stage, Evaluate) else stage
         if isinstance(model, ModelSpec):
             return True
@@ -74,7 +77,7 @@ class Choices(Rewriter):
 
 
 def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
-    """Return the searches for learning rates that stages need. Searches that another search needs come before it."""
+    """Return the searches for learning rates that stages depend on. A search comes after those it depends on."""
     found: dict[Tuned, None] = {}
     seen: set[ModuleStage] = set()
 
@@ -95,9 +98,9 @@ def searches(stages: Iterable[Evaluate | ModuleStage]) -> list[Tuned]:
 
 
 def choose(stages: Iterable[Evaluate], score_of: ScoreOf) -> tuple[dict[Tuned, float], tuple[Tuning, ...]]:
-    """Return the value that each finished search chose, and all searches whose trainings can run.
+    """Return the rate that each finished search chose, and all searches whose trainings can run.
 
-    score_of: returns a stored score, or None. A search whose trainings wait for another search is in neither result.
+    A search whose trainings wait for another search is in neither result. score_of: returns a stored score, or None.
     """
     chosen: dict[Tuned, float] = {}
     found: list[Tuning] = []

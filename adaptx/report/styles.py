@@ -19,8 +19,10 @@ SHAPES = ("o", "s", "^", "D", "v", "P", "X", "p")
 class VariantStyle:
     """How a variant is drawn.
 
-    number: unique within the report. colour: stands for the start and the intermediate task, such as `Sequential` and
-    `snli`; baselines are black. shape: matplotlib's marker for the method, such as `s`.
+    Attributes:
+        number: unique within the report.
+        colour: stands for the start and the intermediate task, such as `Sequential` and `snli`; baselines are black.
+        shape: matplotlib's marker for the method, such as `s`.
     """
 
     number: int
@@ -28,7 +30,7 @@ class VariantStyle:
     shape: str
 
     def mark(self, hollow: bool = False) -> dict[str, Any]:
-        """Return the arguments of matplotlib's `plot` for a point. hollow: whether the point is undecided."""
+        """Return keyword arguments of matplotlib's `plot` for a point. hollow: whether the point is undecided."""
         return {
             "marker": self.shape,
             "linestyle": "none",
@@ -64,10 +66,9 @@ class VariantStyles:
 def variant_styles(measurements: Measurements) -> VariantStyles:
     """Return a style for every variant of a report.
 
-    Numbers follow the recipe's order. A variant measured on several tasks has one number, even if its label names the
-    checkpoint on some of them. Variants that differ in a setting, such as the number of rows, have different colours if
-    they are of one checkpoint and there are colours enough. With more than seven combinations of start and intermediate
-    task, or eight methods, colours or shapes repeat, and the number decides.
+    Numbers follow the recipe's order, and a variant has the same number on all tasks. Variants that differ in a
+    setting, such as the number of rows, have different colours if there are enough. Colours repeat after seven
+    combinations of start and intermediate task, and shapes after eight methods. The number then tells variants apart.
     """
     by_label = {measured.variant: measured.factors for measured in measurements.measured}
     bare = {label: label.replace(f" · {each.model}", "") for label, each in by_label.items()}

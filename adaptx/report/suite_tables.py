@@ -59,7 +59,7 @@ class SuiteResult:
 
     @property
     def summary(self) -> str:
-        """Sentences on the suite's best average, and on the same method's average without an intermediate task."""
+        """Sentences on the suite's best average, and on the average of the same method without an intermediate task."""
         tasks = measured_tasks(self.rows, self.suite.tasks)
         averages = {index: value for index, row in enumerate(self.rows) if (value := average(row, tasks)) is not None}
         if not averages:
@@ -108,7 +108,9 @@ class SuiteResult:
         return block
 
     def _task(self, group: Group, task: Task) -> tuple[Column, list[TableCell]]:
-        """Return a task's column and cells. The header states the number of measured languages if all rows share it."""
+        """Return a task's column and cells. If all rows have the same number of measured languages, the header states
+        it.
+        """
         used = {len(row.languages(task)) for row in self.rows if row.languages(task)} or {0}
         alike = len(used) == 1
         shown = f"{next(iter(used))}/{len(task.languages)}" if alike else f"of {len(task.languages)}"

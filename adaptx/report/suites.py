@@ -25,9 +25,11 @@ Scores = Mapping[str, Mapping[str, float]]
 class SuiteRow:
     """One row of a suite's table.
 
-    scores: task name -> its scores. trained_in: task name -> its source languages, which are not zero-shot.
-    untrained: names of tasks measured without training on them. notes: task name -> how its score is computed, if
-    that needs explaining.
+    Attributes:
+        scores: task name -> its scores.
+        trained_in: task name -> its source languages, which are not zero-shot.
+        untrained: names of tasks measured without training on them.
+        notes: task name -> how its score is computed, if that needs explaining.
     """
 
     label: str
@@ -49,9 +51,9 @@ class SuiteRow:
 def suite_rows(suite: Suite, measurements: Measurements) -> list[SuiteRow]:
     """Return the rows of a suite, in the recipe's order.
 
-    Some tasks (Tatoeba, BUCC) are measured without training on them. Such a score is added to the rows with the same
-    method and intermediate task, or to the baselines' rows if it is a score of the untrained checkpoint. If no row
-    fits, the score gets a row of its own.
+    Some tasks (Tatoeba, BUCC) are measured without training on them. Their scores are added to the rows with the same
+    method and intermediate task. Scores of the untrained checkpoint are added to the rows of baselines. A score that
+    fits no row gets a row of its own.
     """
     rows: dict[tuple[str, str], SuiteRow] = {}
     headless: list[tuple[Task, Sequence[Variant], bool]] = []
@@ -117,8 +119,7 @@ def is_whole(group: Group, rows: Iterable[SuiteRow]) -> bool:
 def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
     """Return the variants measured on the task with this name or, if none were, on another task with the same rows.
 
-    The two tasks may split candidates into sentences differently, because only one may use the sentence breaks that
-    LAReQA's authors mark. A note in the suite's row says how they were split.
+    The two tasks may split candidates into sentences differently. A note in the suite's row then says how.
     """
     named = measurements.variants(task.name)
     if named:
@@ -135,7 +136,7 @@ def _variants(task: Task, measurements: Measurements) -> tuple[Variant, ...]:
 
 
 def _candidates(task: Task) -> list[tuple[object, ...]]:
-    """Return a key that identifies a task's candidate pool, regardless of how its sentences are split."""
+    """Return a key of a task's candidate pool. It does not depend on how the pool is split into sentences."""
     return [
         (rows.language, rows.config, rows.split, rows.expected, *(role for role, _ in rows.columns if role != BREAKS))
         for rows in task.pool
@@ -145,7 +146,7 @@ def _candidates(task: Task) -> list[tuple[object, ...]]:
 def _trained_before(variant: Variant) -> str:
     """Return the name of a variant's intermediate tasks, or of the task mixture that it was trained on.
 
-    A mixture is named in full even if it contains the measured task, so that its scores share one row of the suite.
+    A mixture that contains the measured task keeps its full name, so that all of its scores are in one row.
     """
     model = variant.evaluate.model
     if not isinstance(model, Train) or len(model.tasks) == 1:
@@ -161,7 +162,7 @@ def _key(variant: Variant) -> tuple[str, str]:
 def _row(rows: dict[tuple[str, str], SuiteRow], variant: Variant, is_alone: bool) -> SuiteRow:
     """Return the row of a variant, and create it if needed.
 
-    is_alone: whether the variant is the only one with its factors. Variants with equal factors get separate rows.
+    is_alone: whether no other variant has the same factors. Otherwise each gets a row of its own.
     """
     model, label = _key(variant)
     if not is_alone:

@@ -21,7 +21,7 @@ SMOKE = "Smoke run: no conclusion. The rows and seeds are too few; this run show
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer in two steps. lead: what to do, or a contrast's result. details: the numbers; they may be empty."""
+    """An answer in two steps. lead: what to do, or a contrast's result. details: the numbers; may be empty."""
 
     lead: str
     details: str = ""
@@ -35,9 +35,12 @@ class Answer:
 class PageSummary:
     """The sentences at the top of a report.
 
-    answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone, and
-    `exploratory` has the answers by all others. seeds: a sentence if there are too few seeds, else empty. cost: what
-    all trainings of the report took. uncovered: the choices that no interval covers.
+    Attributes:
+        answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone.
+        exploratory: answers by all other comparisons.
+        seeds: a sentence if there are too few seeds, else empty.
+        cost: what all trainings of the report took.
+        uncovered: the choices that no interval covers.
     """
 
     answers: tuple[Answer, ...]
@@ -93,7 +96,7 @@ def _of_tasks(measurements: Measurements, gains: Sequence[Gain]) -> tuple[Answer
 
 
 def _over_tasks(tasks: Sequence[Task], gains: Sequence[Gain]) -> str:
-    """Return on how many tasks a variant gains or loses in the zero-shot average."""
+    """Return a sentence on how many tasks some variant gains, or loses, in the zero-shot average."""
     signs = {
         task.name: {g.sign for g in gains if (g.task, g.metric, g.quantity) == (task.name, task.metrics[0], ZERO_SHOT)}
         for task in tasks

@@ -42,7 +42,10 @@ def tidy_records(measurements: Measurements) -> list[dict[str, Any]]:
 
 
 def gains_frame(gains: list[Gain]) -> Any:
-    """Return the gains as a pandas.DataFrame with one row per variant and quantity; tuples become words, as below."""
+    """Return the gains as a pandas.DataFrame with one row per variant and quantity.
+
+    A tuple is written as its items, separated by spaces.
+    """
     import pandas as pd
 
     texts = ("languages", "by_seed")
@@ -59,7 +62,9 @@ def seed_gains_frame(measurements: Measurements) -> Any:
 
 
 def contrasts_frame(results: Sequence[ContrastResult]) -> Any:
-    """Return the contrasts as a pandas.DataFrame with one row per contrast; tuples become words separated by spaces."""
+    """Return the contrasts as a pandas.DataFrame with one row each. A tuple is written as its items, separated by
+    spaces.
+    """
     import pandas as pd
 
     texts = ("tasks", "languages", "seeds", "by_seed")

@@ -37,9 +37,12 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's header. words: whether the cells are words (aligned left) rather than numbers (aligned right).
+    """A column of a table.
 
-    group: a heading that neighbouring columns share; empty for none.
+    Attributes:
+        header: its heading.
+        words: whether its cells are words (aligned left) rather than numbers (aligned right).
+        group: a heading that neighbouring columns share; empty for none.
     """
 
     header: str
@@ -58,13 +61,15 @@ class Table:
 
     @property
     def headings(self) -> list[tuple[str, int]]:
-        """Each group heading with the number of columns under it; empty if no column has a group."""
+        """Pairs (group, number of its columns), from left to right; empty if no column has a group."""
         runs = [(group, len(list(run))) for group, run in itertools.groupby(column.group for column in self.columns)]
         return runs if any(group for group, _ in runs) else []
 
     @property
     def headers(self) -> list[str]:
-        """The columns' headers, all with the same number of lines. A group's first header begins with its heading."""
+        """The columns' headers, all with the same number of lines. The first header of a group begins with the group's
+        heading.
+        """
         headings = [text for group, span in self.headings for text in (group.replace(" ", "\n"), *[""] * (span - 1))]
         whole = [
             f"{heading}\n{column.header}" if heading else column.header
@@ -87,10 +92,10 @@ class Table:
 def score_tables(
     task: Task, metric: str, gains: Sequence[Gain], known: Reference = NO_REFERENCE, widest: int = WIDEST
 ) -> list[Table]:
-    """Return a table of scores by language with the gain on the zero-shot average.
+    """Return a table of scores by language with the gain in the zero-shot average.
 
-    If that table is wider than `widest` characters, the scores by language move to tables of their own.
-    known: scores that need no model. The majority class has a row of its own.
+    If that table is wider than `widest` characters, the scores by language move to tables of their own. known: scores
+    that need no model. That of the majority class has a row of its own.
     """
     by_variant = _by_variant(gains, task.name, metric)
     languages = list(dict.fromkeys(g.quantity for by in by_variant.values() for g in by.values() if g.is_language))
@@ -259,7 +264,7 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
 
 
 def _score(by: dict[str, Gain], quantity: str) -> TableCell:
-    """Return the cell of a score, marked if the model predicts the same class for every row."""
+    """Return the cell of a score, with a mark if the model predicts the same class for every row."""
     if quantity not in by:
         return TableCell(NOTHING)
     return TableCell(percent(by[quantity].score) + (ONE_CLASS if by[quantity].one_class else ""))

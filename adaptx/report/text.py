@@ -17,7 +17,7 @@ LEGEND = (
 
 
 def print_tables(tables: Sequence[Table], console: "Console") -> None:
-    """Print the tables, which are made to fit 120 columns, and the legend."""
+    """Print the tables, which fit into 120 columns, and below them the legend."""
     from rich.text import Text
 
     for table in tables:

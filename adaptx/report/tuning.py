@@ -17,10 +17,12 @@ NOT_COMPARED = ("learning_rate", "head_learning_rate", "seed")
 
 @dataclasses.dataclass(frozen=True)
 class RateCurve:
-    """The development scores of one search, from small to large learning rates.
+    """The development scores of one search, from small to large learning rates. Scores are shares.
 
-    name: the trainings that are searched for. points: (rate, mean score, score of each seed); scores are shares, and
-    None if a training is not stored. chosen: None before all scores are stored.
+    Attributes:
+        name: the trainings for which the rate is searched.
+        points: (rate, mean score, score of each seed). A score is None if a training is not stored.
+        chosen: the chosen rate; None before all scores are stored.
     """
 
     name: str
@@ -46,7 +48,7 @@ def rate_curves(plan: Plan) -> list[RateCurve]:
 
 
 def tuning_table(plan: Plan) -> Table | None:
-    """Return a table with one row per searched learning rate, from small to large, or None if nothing is searched."""
+    """Return a table with one row per searched learning rate, from small to large. Return None without a search."""
     if not plan.tunings:
         return None
     columns = (
@@ -98,7 +100,7 @@ def _by_seed(trial: Trial, scores: Sequence[float | None]) -> list[str]:
 
 
 def _seed_means(trial: Trial, scores: Sequence[float | None]) -> list[float | None]:
-    """Return the mean score of each seed of a trial, in the order of the trial; None for a seed that misses a score."""
+    """Return the mean score of each seed of a trial, in order; None for a seed without all of its scores."""
     found: dict[int, list[float | None]] = {}
     for evaluate, score in zip(trial.evaluations, scores, strict=True):
         found.setdefault(_training(evaluate).config.seed, []).append(score)
@@ -122,7 +124,7 @@ def _caption(tunings: Sequence[Tuning]) -> str:
 
 
 def _names(tunings: Sequence[Tuning]) -> list[str]:
-    """Return the names of the searches' trainings. Equal names are followed by the settings that differ."""
+    """Return a name per search. If two searches have the same name, the settings that differ follow it."""
     every = [tuning.name for tuning in tunings]
     return [
         " · ".join([name, *_differing(tuning, [other for other in tunings if other.name == name])])

@@ -9,7 +9,7 @@ from adaptx.specs import Recipe
 
 
 def uncovered(recipe: Recipe, gains: Sequence[Gain]) -> tuple[str, ...]:
-    """Return the choices of a recipe that could have been different and that no interval covers, one phrase each."""
+    """Return phrases that name the choices which a recipe could have made differently and no interval covers."""
     compared = [gain for gain in gains if gain.holm_p is not None]
     if not compared:
         return ()

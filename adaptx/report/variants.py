@@ -1,7 +1,7 @@
 """Labels of variants. Models that differ only in their seeds are one variant of a task and share one label.
 
-A label names method, start and intermediate task (`Factors.label`). If two different variants of a task would have the
-same label, the fields in which they differ are added to it. If more than three differ, a fingerprint is added instead.
+A label names method, start and intermediate task (`Factors.label`). If two variants of a task would share a label, the
+fields in which they differ are added. If these are more than three, a fingerprint is added instead.
 """
 
 import dataclasses
@@ -47,8 +47,8 @@ def variant_labels(evaluates: Sequence[Evaluate], model_fingerprints: Mapping[Ev
 def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluate, str]) -> bool:
     """Return whether the same seeds occur with two different models.
 
-    Such models differ in something that no compared field shows, such as the rows of an intermediate task. Their
-    scores must not be averaged as if they were seeds of one variant.
+    Such models differ in something that no compared field shows, such as the rows of an intermediate task. They are two
+    variants, whose scores must not be averaged as if they were seeds of one.
     """
     found: dict[tuple[str, tuple[int, ...]], set[str]] = {}
     for evaluate in same:
@@ -57,9 +57,9 @@ def _are_not_seeds(same: Sequence[Evaluate], model_fingerprints: Mapping[Evaluat
 
 
 def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
-    """Return the (task, variant) pairs that were evaluated in the same language with different row limits.
+    """Return the (task, variant) pairs that were evaluated with different row limits in the same language.
 
-    A variant measured once per language stays one variant, even if its languages have different row limits.
+    Different row limits in different languages do not count.
     """
     limits: dict[tuple[str, Key, str, tuple[int, ...]], set[int | None]] = {}
     for evaluate in evaluates:
@@ -76,7 +76,7 @@ def seeds(evaluate: Evaluate) -> tuple[int, ...]:
 def _key(evaluate: Evaluate) -> Key:
     """Return the fields that identify a variant: its model, its framing (how it reads the task) and its precision.
 
-    Seeds, language, row limits and fields that do not count for a stage's identity are left out.
+    Seeds, language, row limits and fields that do not change a stage's result are left out.
     """
     reading = _reading_key(evaluation_framing(evaluate))
     return (*_model_key(evaluate.model), *reading, ("evaluated in", evaluation_precision(evaluate)))
@@ -89,12 +89,12 @@ def _reading_key(framing: Framing) -> Key:
 
 @functools.lru_cache(maxsize=4_096)
 def _model_key(model: ModelSpec | ModuleStage) -> Key:
-    """Return the part of `_key` that describes a model. Cached: a model may be evaluated in a hundred languages."""
+    """Return the part of `_key` about the model, which is cached because one model may have a hundred evaluations."""
     return tuple(_flat(model, "model" if isinstance(model, ModelSpec) else "").items())
 
 
 def _flat(value: Any, place: str) -> Flat:
-    """Return nested specs' fields, such as `method.rank` -> 8, without seeds. A model or task is given by its name."""
+    """Return the fields of nested specs, such as `method.rank` -> 8, without seeds. Models and tasks appear by name."""
     if isinstance(value, ModelSpec):
         # The name differs from the hub id's if the checkpoint was cut or quantised.
         return {place: f"{value.hub_id.rpartition('/')[0]}/{value.name}"}

@@ -1,10 +1,10 @@
 """Verdicts on gains: would a gain also appear with other test rows and other seeds?
 
-With at least three seeds, the interval and the p-value of a gain cover the draw of test rows and of seeds together
+With at least three seeds, the interval and the p-value of a gain cover the choice of test rows and of seeds
 (`statistics/two_way.py`), so they are about the method. The variance over seeds is pooled over the variants of a model.
-With fewer seeds, interval and p-value cover the draw of rows alone (bootstrap, approximate randomisation), so they are
-about the models as trained. Where variant and baseline differ on few rows, the bootstrap's intervals are too narrow.
-Newcombe's intervals take their place there (`statistics/near_edge.py`).
+With fewer seeds, they cover the choice of rows alone (bootstrap, approximate randomisation), so they are about the
+trained models. Where variant and baseline differ on few rows, Newcombe's intervals replace the bootstrap's, which are
+too narrow there (`statistics/near_edge.py`).
 
 A verdict is made after Holm's correction over a family of comparisons. Within a task and metric, all languages together
 are one family. Each average is another family, and so is each attribute of languages. The comparisons that a recipe
@@ -38,11 +38,14 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DrawnRows:
-    """A mean gain over seeds, and how it varies under redrawn rows while the trained models stay the same.
+    """A mean gain over seeds, and how it varies when rows are redrawn. The trained models stay the same.
 
-    low, high: its 95% interval. p: its p-value by approximate randomisation. variance: its variance over rows.
-    redrawn_R: its value on each resample; None with three or more seeds, because the interval then covers seeds too.
-    near_edge: its interval if variant and baseline differ on few rows of a language.
+    Attributes:
+        low, high: its 95% interval.
+        p: its p-value by approximate randomisation.
+        variance: its variance over rows.
+        redrawn_R: its value on each resample; None with three or more seeds, for which it is not needed.
+        near_edge: gives its interval if variant and baseline differ on few rows of a language.
     """
 
     low: float
@@ -53,7 +56,7 @@ class DrawnRows:
     near_edge: NearEdge | None = None
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the percentile interval of the redrawn gains, or the interval near the edge."""
+        """Return the interval of the gain: by `near_edge` if it is given, and otherwise the percentile interval."""
         if self.near_edge is not None:
             return self.near_edge.interval(level)
         assert self.redrawn_R is not None
@@ -66,7 +69,12 @@ class DrawnRows:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A variant's gain in one quantity before its verdict. by_seed: each seed's gain. rows: None without a test."""
+    """A variant's gain in one quantity before its verdict.
+
+    Attributes:
+        by_seed: the gain of each seed.
+        rows: the gain on redrawn rows; None if it is not tested.
+    """
 
     gain: Gain
     by_seed: tuple[float, ...] = ()
@@ -74,7 +82,9 @@ class Comparison:
 
     @property
     def arms(self) -> Key:
-        """Task, metric, model, attribute and quantity. Comparisons that share all pool their variances over seeds."""
+        """The key (task, metric, model, attribute, quantity). Comparisons with equal keys pool their variances over
+        seeds.
+        """
         gain = self.gain
         return gain.task, gain.metric, gain.model, gain.attribute, gain.quantity
 
@@ -90,10 +100,13 @@ class Comparison:
 def drawn_rows(
     by_seed: Sequence[float], redrawn_SR: Floats, exchanged_SR: Floats, edge: NearEdge | None = None
 ) -> DrawnRows | None:
-    """Return the mean gain under redrawn rows; None if it is the same on every draw and there are one or two seeds.
+    """Return the mean gain on redrawn rows. Return None for one or two seeds if it is the same on every draw.
 
-    redrawn_SR: each seed's gain on resampled rows. exchanged_SR: each seed's gain after each exchange of predictions.
-    edge: the gain near the edge, if variant and baseline differ on few rows of a language.
+    Args:
+        by_seed: the gain of each seed.
+        redrawn_SR: the same on each resample.
+        exchanged_SR: the same after each permutation of predictions.
+        edge: the gain near the edge, if variant and baseline differ on few rows of a language.
     """
     mean_R = redrawn_SR.mean(axis=0)
     if edge is None and not np.ptp(mean_R) and len(by_seed) < LEAST_SEEDS:
@@ -148,7 +161,7 @@ def _test(comparison: Comparison, pooled: Mapping[Key, SeedVariance | None]) -> 
 
 
 def without_interval(gain: Gain) -> Gain:
-    """Return the gain with a note that it has no interval, because the gain is the same on every row and seed."""
+    """Return the gain with a note that it has no interval, because it is the same on every row and seed."""
     said = "no interval: variant and baseline differ by the same amount on every row and seed"
     return replace(gain, note="; ".join(filter(None, (gain.note, said))))
 

@@ -45,10 +45,10 @@ class Term:
 
 @spec
 class Contrast:
-    """A weighted sum of mean scores. The weights add up to zero.
+    """A weighted sum of mean scores, with weights that add up to zero.
 
-    `difference` writes the common contrast of two terms. A difference of gains has four terms, with the weights 1, -1,
-    -1 and 1.
+    `difference` makes the usual contrast of two terms. A difference of two gains has four terms, with the weights 1,
+    -1, -1 and 1.
 
     Attributes:
         name: what is compared with what, such as "SNLI and IndoNLI rather than SNLI alone".

@@ -75,7 +75,5 @@ class Recipe:
 
     @property
     def primary_comparisons(self) -> PrimaryComparisons | None:
-        """The comparisons that answer the question: `primary` if it is given, and otherwise the contrasts, if there are
-        any.
-        """
+        """The comparisons that answer the question: `primary` or, if it is None, the contrasts if there are any."""
         return self.primary or ("contrasts" if self.contrasts else None)

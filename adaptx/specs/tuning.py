@@ -18,7 +18,7 @@ TUNING_SEEDS = (101, 102)
 
 @spec
 class Trial:
-    """One value of a search. Its score is the mean score of the evaluations, which use development rows."""
+    """One value that a search tries. Its score is the mean score of the evaluations, on development rows."""
 
     value: Positive
     evaluations: Annotated[tuple[Evaluate, ...], NotEmpty()]
@@ -27,9 +27,9 @@ class Trial:
 @keep_hash
 @spec
 class Tuned(SearchedRate):
-    """A learning rate that a search chooses among several trials. `TrainConfig` takes it in place of a number.
+    """A learning rate that a search chooses. `TrainConfig` takes it in place of a number.
 
-    The trial with the highest mean score is chosen, and the first of several equal ones. Evaluations are scored by the
+    The chosen trial is the one with the highest mean score, or the first of several such. Evaluations are scored by the
     first metric of their task.
     """
 

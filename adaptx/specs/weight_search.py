@@ -36,8 +36,8 @@ class LoraHub:
 class GreedySoup:
     """Greedy choice of the modules to average (Wortsman et al. 2022, arXiv:2203.05482, section 2, recipe 1).
 
-    Modules are tried in the order of their own scores, best first. Each joins the average unless the average then
-    scores worse.
+    Modules are tried in the order of their own scores, best first. A module stays in the average unless it makes the
+    average's score worse.
     """
 
 

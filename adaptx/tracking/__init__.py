@@ -9,6 +9,6 @@
     bench.py      the cells of a benchmark as runs
     ui.py         the MLflow UI on a store
 
-Everything that is recorded comes from the store. Nothing is lost while a server is unreachable: the next command
-records what is missing. Runs are found by fingerprint, so recording a stage twice does not create a second run.
+All content comes from the store, so nothing is lost while a server is unreachable: the next command records what is
+missing. A run is found by its fingerprint, so recording a stage twice does not create a second run.
 """

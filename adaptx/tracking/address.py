@@ -30,10 +30,10 @@ _USER = re.compile(r"//[^/\s'\"]*@")
 class Address:
     """A tracking address.
 
-    uri: the address as MLflow reads it. It may contain a password, so the repr leaves it out.
-    database: the SQLite file; None for another kind of address, and for an ambiguous path, such as one with `%`.
-    own: whether this is the store's own database. MLflow then opens it by its file name from within its folder, because
-    MLflow and SQLAlchemy misread `?` and `%` in paths.
+    Attributes:
+        uri: the address as MLflow reads it. It may contain a password, so the repr leaves it out.
+        database: the SQLite file; None for another kind of address, and for an ambiguous path, such as one with `%`.
+        own: whether this is the store's own database, which MLflow opens by its file name from within its folder.
     """
 
     uri: str = field(repr=False)
@@ -71,11 +71,12 @@ class Address:
             return self.uri
         assert self.database is not None
         self.database.parent.mkdir(parents=True, exist_ok=True)
+        # The bare file name, because MLflow and SQLAlchemy misread `?` and `%` in paths.
         os.chdir(self.database.parent)
         return f"{SQLITE}{self.database.name}"
 
     def clean(self, text: str) -> str:
-        """Return the text without the address's secrets, even if a library has quoted or encoded them."""
+        """Replace the address's secrets in a text, even where a library has quoted or encoded them."""
         for secret in self._secrets():
             text = text.replace(secret, "***")
         return text if self.scheme == "sqlite" else _USER.sub("//", text)
@@ -84,8 +85,8 @@ class Address:
         """Return this address if MLflow can record to it, as far as that is known without contacting a server.
 
         Raises:
-            UserError: the address has a scheme that MLflow does not know, names a folder, has no host, or is a
-                database whose driver is not installed or that cannot be written to.
+            UserError: MLflow does not know the scheme, the address names a folder, the host is missing, the database's
+                driver is not installed, or the database cannot be written to.
         """
         if not self.own:
             self._check_form()
@@ -152,7 +153,7 @@ class Address:
             ) from None
 
     def _secrets(self) -> list[str]:
-        """Return the parts of the address that must not be shown. The longest comes first."""
+        """Return the parts of the address that must not be shown, longest first."""
         found = {os.environ.get(name, "") for name in SECRET_VARIABLES}
         if self.scheme != "sqlite":
             before, _, query = self.uri.partition("?")

@@ -1,9 +1,9 @@
 """Markers: files in the store that say which runs are already recorded.
 
-Markers are in the store, so that they can be read while a server is unreachable. They are not part of a stage, because
-a stage may be recorded at several addresses. Each address and recipe has its own folder of markers, with files such as
-`recorded/9f2c41ab/xnli/train-0a1b2c3d4e5f6071`. A marker contains the stamp of its run. A variant's stamp is a
-digest of its stored evaluations and their metrics, and changes with each new evaluation. Other stamps are empty.
+They are in the store so that they can be read while a server is unreachable. Each address and recipe has a folder of
+its own, because a stage may be recorded at several addresses. A marker is a file such as
+`recorded/9f2c41ab/xnli/train-0a1b2c3d4e5f6071`, and contains the stamp of its run. The stamp of a variant is a digest
+of its stored evaluations and their metrics, so it changes with each new evaluation. All other stamps are empty.
 """
 
 import hashlib
@@ -34,10 +34,10 @@ class Markers:
         self._write(self._file(kind, fingerprint), stamp)
 
     def belong_to(self, experiment: str) -> bool:
-        """Return False, and delete the markers, if they belong to another experiment. Else return True.
+        """Return whether the markers belong to an experiment. If they belong to another one, delete them.
 
-        experiment: the experiment's identity, which is never reused. If a database is deleted and created again, its
-        experiment has a new identity and no runs.
+        experiment: its identity, which is never reused: the experiment in a new database has a new identity and no
+        runs.
         """
         file = self.folder / EXPERIMENT_FILE
         known = file.read_text() if file.is_file() else None
@@ -57,7 +57,7 @@ class Markers:
 
 
 def markers_of(address: Address, store: Store, experiment: str) -> Markers:
-    """Return an experiment's markers. If the address is a database file that is gone, first delete its markers."""
+    """Return the markers of an experiment at an address. If its database file no longer exists, delete them first."""
     place = store.root / "recorded" / hashlib.sha256(address.shown.encode()).hexdigest()[:8]
     if address.database is not None and not address.database.is_file():
         shutil.rmtree(place, ignore_errors=True)

@@ -1,8 +1,8 @@
 """The process that writes runs to MLflow while a command works.
 
-It is a separate process because MLflow's client waits and retries for minutes if a server is unreachable, takes over
-100 MB of memory, and prints addresses with their passwords. The process can be killed at any time: the next command
-writes what is missing. Its output is discarded. It reports through a pipe, without secrets.
+MLflow's client has a process of its own because it waits for minutes if a server is unreachable, takes over 100 MB of
+memory, and prints addresses with their passwords. The process's output is discarded. It reports through a pipe, without
+secrets. It can be killed at any time: the next command writes what is missing.
 """
 
 import os
@@ -56,7 +56,7 @@ Message = tuple[Literal["wrote", "note", "failed", "looked", "finished"], Any]
 class Work:
     """What the process records: the stored stages of a plan, and every record sent through the pipe.
 
-    root: the store's folder. plan: None if only records are sent.
+    root: the store's folder. plan: None if there are only records from the pipe.
     """
 
     address: Address
@@ -67,7 +67,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Failure:
-    """The reason why a run could not be recorded. details: the traceback, which --debug shows."""
+    """The reason why a run could not be recorded. details: the traceback, which `--debug` shows."""
 
     run: str
     cause: str
@@ -77,8 +77,9 @@ class Failure:
 class Session:
     """A session that records all pending runs, one after the other.
 
-    tell: receives messages for the command. more: records that the command has sent and that are not written yet.
-    away: whether the last attempt failed because the server is unreachable.
+    Attributes:
+        more: records from the pipe that are not written yet.
+        away: whether the last attempt failed because the server is unreachable.
     """
 
     def __init__(self, work: Work, tell: Callable[[Message], None]) -> None:
@@ -94,7 +95,7 @@ class Session:
     def record(self) -> int:
         """Record everything that is stored by now. Return the number of runs that could not be recorded.
 
-        `away` then says whether the server is unreachable. If it is, another attempt at once would fail as well.
+        If the server is unreachable, stop and set `away`.
         """
         self.away = False
         tried: set[tuple[RunKey, str]] = set()
@@ -128,8 +129,8 @@ class Session:
     def _write(self, each: Pending | Record) -> bool:
         """Record one run, unless another command has recorded it in the meantime.
 
-        Return False, and record nothing, if the markers of recorded runs belong to an experiment that no longer exists.
-        The caller must then list the pending runs again.
+        Return False, without recording, if the markers belonged to an experiment that no longer exists. They are then
+        deleted, and the caller must list the pending runs again.
         """
         if isinstance(each, Record):
             self._writer.write(each)
@@ -150,9 +151,8 @@ class Session:
         return Failure(name, self._address.clean(_cause(error)), self._address.clean(details))
 
     def _lock_file(self) -> Path:
-        """Return the file whose lock lets only one command record at a time.
-
-        It is next to the database file if there is one, else in the store.
+        """Return the file whose lock lets only one command record at a time. It is next to the database file, or in the
+        store.
         """
         database = self._address.database
         file = database.with_name(f"{database.name}.lock") if database else self._markers.folder.parent / "lock"
@@ -161,7 +161,7 @@ class Session:
 
 
 def main(connection: Connection, work: Work) -> None:
-    """Record what the command requests through the pipe, until the command requests the end or ends itself."""
+    """Record what the command requests through the pipe, until it requests the end or ends itself."""
     status = 1
     try:
         _serve(connection, work)
@@ -196,7 +196,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
 
 def _cause(error: Exception) -> str:
-    """Describe an error in a few words, because MLflow's message repeats the errors of all libraries involved."""
+    """Describe an error in a few words. MLflow's own message repeats the errors of all libraries involved."""
     if isinstance(error, OSError) or not (found := _NETWORK.search(str(error))):
         first = next(iter(str(error).splitlines()), "")
         return textwrap.shorten(f"{type(error).__name__}: {first}" if first else type(error).__name__, 200)
@@ -204,7 +204,7 @@ def _cause(error: Exception) -> str:
 
 
 def _ends_all(error: Exception) -> bool:
-    """Return whether all other runs would fail too, because the server is unreachable or refuses every run."""
+    """Return whether recording any other run would fail too: the server is unreachable, or refuses every run."""
     from mlflow.exceptions import MlflowException
 
     if isinstance(error, MlflowException):

@@ -1,4 +1,4 @@
-"""The recorder with which a command records runs. It never blocks the command, and ends within a limited time."""
+"""The recorder with which a command records runs. The command never waits for it longer than a limited time."""
 
 import contextlib
 import logging
@@ -35,10 +35,13 @@ TELL_SECONDS = 10.0
 
 
 class Recorder:
-    """A context manager that starts another process when needed, and lets it record a plan's stored stages.
+    """A context manager that lets another process record a plan's stored stages. It starts the process when needed.
 
-    Only the first failure is reported, in one line. A failure never affects results. tell: shows a line to the user.
-    safe: the end of the line about a failure, such as `all results are in the store`.
+    Only the first failure is reported, in one line. A failure never affects results.
+
+    Args:
+        tell: shows a line to the user.
+        safe: the end of the line about a failure, such as `all results are in the store`.
     """
 
     def __init__(
@@ -74,7 +77,7 @@ class Recorder:
             self._end()
 
     def look(self, *_: object) -> None:
-        """Request that everything stored by now is recorded. Return at once. Failures are reported by later calls."""
+        """Request that everything stored by now is recorded, and return at once. Later calls report failures."""
         self._hear()
         if not self._looking:
             self._looking = self._ask(LOOK)
@@ -120,7 +123,10 @@ class Recorder:
             self._take()
 
     def _take(self) -> str:
-        """Handle one message. Return its kind, such as `wrote`; `finished` if the process has ended unexpectedly."""
+        """Handle one message from the process and return its kind, such as `wrote`.
+
+        If the process has ended unexpectedly, return `finished`.
+        """
         assert self._connection is not None
         try:
             message: Message = self._connection.recv()
@@ -144,7 +150,7 @@ class Recorder:
         return message[0]
 
     def _ask(self, request: Request) -> bool:
-        """Send a request, and start the process if it is not running. Return whether the request could be sent."""
+        """Send a request to the process, which is started if needed. Return whether it could be sent."""
         if self._process is None:
             self._start()
         if self._connection is None:

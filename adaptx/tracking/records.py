@@ -1,7 +1,7 @@
 """The content of each MLflow run as plain data, read from the store.
 
-Each training and each merge is one run. Each evaluated variant is one run, with its factors as parameters and
-`<task>/<language>/<metric>` as metrics.
+Each training, each merge and each evaluated variant is one run. A variant's factors are its parameters, and its scores
+are metrics with the names `<task>/<language>/<metric>`.
 """
 
 import hashlib
@@ -55,13 +55,14 @@ class DataSet:
 class Record:
     """The content of one MLflow run.
 
-    milliseconds: the time of the run's metrics. It depends only on the stored stages, so that writing a metric twice
-    changes nothing.
-    artifacts: files, each with its folder in the run (None: the top folder).
-    path: name and key of each training and merge that led to a variant; None for other kinds of runs.
-    parent: the run under which the UI lists this one.
-    stamp: the text in the run's marker. It changes when there is something new to record, such as another score.
-    tags: tags of the run, such as the languages in which a model predicts one class only.
+    Attributes:
+        milliseconds: the time of the run's metrics, which depends only on the stored stages. Writing a metric twice
+            therefore changes nothing.
+        artifacts: files, each with its folder in the run (None: the top folder).
+        path: name and key of each training and merge that led to a variant; None for other kinds of runs.
+        parent: the run under which the UI lists this one.
+        stamp: the text in the run's marker. It changes when there is something new to record, such as another score.
+        tags: tags of the run, such as the languages in which a model predicts one class only.
     """
 
     key: RunKey
@@ -80,7 +81,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Pending:
-    """A run that is still to be recorded. Its content is read only when its turn comes.
+    """A run that is still to be recorded. Its content is read later, when it is recorded.
 
     stage: the training or merge; None for a variant.
     """
@@ -103,7 +104,7 @@ class Records:
             self._variants.setdefault(self._model_key(evaluate), []).append(evaluate)
 
     def pending(self, markers: Markers) -> list[Pending]:
-        """Return the runs still to be recorded. Trainings and merges come first, because variants link to them."""
+        """Return the runs still to be recorded. Trainings and merges come before the variants that link to them."""
         found: list[Pending] = []
         for node in self._plan.nodes:
             if isinstance(node.stage, Evaluate) or markers.has(node.kind, node.fingerprint):
@@ -135,9 +136,9 @@ class Records:
                 return self._variant(pending)
 
     def with_metrics(self, metrics: Mapping[Evaluate, Mapping[str, float]]) -> list[Record]:
-        """Return records that add metrics to the runs of variants. Each run is named by one of its evaluations.
+        """Return records that add metrics to the runs of variants and change nothing else in them.
 
-        Everything else in these runs stays as it is.
+        metrics: one of a variant's evaluations -> the metrics to add.
         """
         found: dict[str, dict[str, float]] = {}
         for evaluate, values in metrics.items():
@@ -195,7 +196,6 @@ class Records:
         )
 
     def _merge(self, merge: Merge, key: RunKey) -> Record:
-        """Return a merge's run, with the merge rule and its weights. It has no loss curves, unlike a training's run."""
         entry = self._entry(key.fingerprint)
         result = entry.merge_result
         metrics = [
@@ -217,7 +217,6 @@ class Records:
         return Record(key, module_name(merge), _milliseconds([entry]), parameters, tuple(metrics), artifacts)
 
     def _variant(self, pending: Pending) -> Record:
-        """Return the run of an evaluated model, with the scores of all evaluations that are stored so far."""
         key = pending.key.fingerprint
         stored = self._stored(key)
         stage = self._describing(key)
@@ -263,8 +262,9 @@ class Records:
         )
 
     def _describing(self, key: str) -> Evaluate:
-        """Return the evaluation from which a variant's factors are read. It is chosen among all planned evaluations,
-        stored or not, because factors are recorded as parameters, which MLflow never changes.
+        """Return the planned evaluation, stored or not, from which a variant's factors are read.
+
+        It must always be the same one, because factors are parameters, which MLflow never changes.
         """
         asked = self._variants[key]
         return next((e for e in asked if not isinstance(e.model, ModelSpec) and trained_on(e.model, e.task)), asked[0])
@@ -281,7 +281,7 @@ class Records:
         return entry
 
     def _model_key(self, evaluate: Evaluate) -> str:
-        """Return a fingerprint of the evaluated model (module or bare checkpoint), its framing and its precision."""
+        """Return a fingerprint of what is evaluated (module or bare checkpoint), with its framing and precision."""
         model = evaluate.model
         if isinstance(model, ModelSpec):
             place = self._plan.identities.place(model)
@@ -320,11 +320,11 @@ def _milliseconds(entries: list[Entry]) -> int:
 
 
 def _scores(scored: Sequence[tuple[Evaluate, StoredScore]]) -> dict[str, float]:
-    """Return the scores, each under its name `<task>/<language>/<metric>`.
+    """Return the scores under their names in MLflow.
 
-    `<task>/avg/<metric>` is the average over all languages, and `<task>/avg_zero_shot/<metric>` is the average over
-    the languages without training rows. `<task>/one_class_languages` is the number of languages in which all
-    predictions are of one class.
+    `<task>/<language>/<metric>` is a single score. `<task>/avg/<metric>` is the average over all languages, and
+    `<task>/avg_zero_shot/<metric>` that over the languages without training rows. `<task>/one_class_languages` counts
+    the languages in which all predictions are of one class.
     """
     found: dict[str, float] = {}
     tasks: dict[str, list[tuple[Evaluate, StoredScore]]] = {}
@@ -348,7 +348,7 @@ def _scores(scored: Sequence[tuple[Evaluate, StoredScore]]) -> dict[str, float]:
 
 
 def _one_class(scored: Sequence[tuple[Evaluate, StoredScore]]) -> str:
-    """Return the sets whose predictions are all of one class, such as `nli/de (entailment)`; empty for no such set."""
+    """Return a text with the languages in which all predictions are of one class, such as `nli/de (entailment)`."""
     found = ((evaluate, score.record.one_class.predictions) for evaluate, score in scored)
     return ", ".join(f"{each.task.name}/{each.language} ({name})" for each, name in found if name is not None)
 

@@ -1,7 +1,6 @@
 """The MLflow UI on a database: one server, in this process.
 
-The command `mlflow ui` is not used: it starts four workers and eleven job runners, and its supervisor kills workers
-that are slow to answer.
+The command `mlflow ui` is not used, because it starts 15 processes and kills those that are slow to answer.
 """
 
 import os
@@ -85,7 +84,7 @@ def _serve(listening: socket.socket, ready: Callable[[], None]) -> None:
 
 
 def _listening(port: int | None) -> socket.socket:
-    """Return a socket that already listens, so that no other server can take the port in the meantime."""
+    """Return a socket that already listens on the port, so that no other program can take the port in the meantime."""
     ports = range(DEFAULT_PORT, DEFAULT_PORT + PORTS) if port is None else (port,)
     cause = ""
     for each in ports:
@@ -98,7 +97,7 @@ def _listening(port: int | None) -> socket.socket:
 
 
 def _variant_links(client: Any, at: str) -> list[tuple[str, str]]:
-    """Return one pair per experiment: its name, and the address of the charts that compare its variants."""
+    """Return, for each experiment, its name and the address of the charts that compare its variants."""
     query = quote("tags.`adaptx.kind` = 'variant'")
     return [
         (

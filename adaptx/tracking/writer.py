@@ -43,8 +43,8 @@ def connect(address: Address) -> Any:
 class Writer:
     """A writer of runs into one experiment.
 
-    folder: the store's root, where artifacts are stored if the runs are in a SQLite database. tell: receives lines
-    for the user.
+    folder: the store's root, where artifacts are stored if runs are in a SQLite database. tell: shows a line to the
+    user.
     """
 
     def __init__(self, address: Address, experiment: str, folder: Path, tell: Callable[[str], None]) -> None:
@@ -61,10 +61,7 @@ class Writer:
 
     @property
     def experiment(self) -> Any:
-        """The experiment to which runs are written. It is created if it is missing, and restored if it was deleted.
-
-        MLflow keeps the name and the runs of a deleted experiment, so a new experiment cannot have the same name.
-        """
+        """The experiment to which runs are written. It is created if it is missing, and restored if it was deleted."""
         if self._experiment is None:
             found = self.client.get_experiment_by_name(self._name) or self._made()
             if found.lifecycle_stage == "deleted":
@@ -78,7 +75,7 @@ class Writer:
 
     @property
     def identity(self) -> str:
-        """The experiment's id and creation time. An experiment of the same name in a new database has other values."""
+        """The experiment's id and creation time. A new database's experiment of the same name has other values."""
         return f"{self.experiment.experiment_id} {self.experiment.creation_time}"
 
     def write(self, record: Record) -> None:
@@ -112,7 +109,7 @@ class Writer:
     def find(self, key: RunKey) -> Any:
         """Return the run with this key, or None.
 
-        If two commands that record to a server at the same time have both created the run, only the oldest run is kept.
+        Two commands may have created the run at the same time. Then only the older one is kept.
         """
         query = f"tags.`adaptx.fingerprint` = '{key.fingerprint}' and tags.`adaptx.kind` = '{key.kind}'"
         found = self.client.search_runs([self.experiment.experiment_id], query, max_results=100)
@@ -169,10 +166,9 @@ class Writer:
 
 
 def _split(record: Record, known: Mapping[str, float]) -> tuple[list[Any], list[str]]:
-    """Return the finite metrics as MLflow objects, and descriptions of the metrics that are not finite.
+    """Return the finite metrics as MLflow objects, and texts that describe the other metrics (NaN and infinity).
 
-    MLflow would store infinity as a large number, and its JSON does not allow NaN. If two values of a metric have the
-    same time, MLflow shows the larger one. A corrected value therefore gets the current time.
+    If a value differs from the one that the run has, its time is now. MLflow shows the latest value.
 
     known: name of a metric -> the value that the run has so far.
     """

@@ -1,10 +1,11 @@
 """The variance of a contrast over seeds, from the scores of several arms that were trained with the same seeds.
 
-Each seed is a block: it is used once for every arm, and moves the scores of all arms in the same direction (the same
-training rows, the same order). What remains after arm means and seed means are removed is the variance that a contrast
-within a block has. Source: Fisher 1935, The Design of Experiments, chapter 4 (randomised blocks).
+An arm is one variant, given by its mean score with each seed. A seed moves the scores of all arms in the same
+direction, because it gives them the same training rows in the same order. A contrast cancels this movement. Its
+variance is what remains after arm means and seed means are removed.
 
-An arm is one variant, given by its mean score per seed. Suffixes of arrays: A arms, S seeds.
+Source: Fisher 1935, The Design of Experiments, chapter 4 (randomised blocks; here, each seed is a block). Suffixes of
+arrays: A arms, S seeds.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def block_variance(scores_AS: Floats, weights: Sequence[float]) -> SeedVariance 
     With two arms and the weights 1 and -1, this is the variance of their differences.
 
     Args:
-        scores_AS: the score of each arm with each seed. The arms may include some without a weight.
+        scores_AS: the score of each arm with each seed. Arms beyond the contrast's own make the estimate more exact.
         weights: the weights of the contrast's own arms. They add up to zero.
 
     Returns:

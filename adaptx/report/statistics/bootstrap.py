@@ -5,12 +5,12 @@ draw. The spread of the resampled gains gives the interval. Sources: Efron and T
 Bootstrap, chapters 6 and 13 (percentile interval); Koehn 2004, Statistical Significance Tests for Machine Translation
 Evaluation (paired: both systems on the same resample).
 
-Every metric is a function of statistics that are summed over examples (`adaptx.metrics`). A resample of any metric
-therefore needs only weighted sums of these statistics: the weight of a row is the number of times that it was drawn.
+Every metric is a function of statistics that are summed over examples (`adaptx.metrics`). A resample therefore needs
+only weighted sums of these statistics, where the weight of a row is the number of times that it was drawn.
 
-The unit of drawing is a row of a data set together with all examples that depend on it. Rows that are translations of
-one another have the same row number within their parallel group and are drawn together, which keeps languages
-correlated as they are in the data. Unrelated sets are drawn independently.
+All examples that depend on one row of a data set are drawn together. So are rows that are translations of one another:
+they have the same number in a parallel group. This keeps languages correlated as they are in the data. Unrelated sets
+are drawn independently.
 """
 
 import zlib
@@ -39,8 +39,10 @@ _BLOCK_CELLS = 1 << 21
 class ExampleRows:
     """The rows to which the examples of one language belong.
 
-    rows: row index of each example, shape [examples]. group: name of the parallel group, which is shared by sets whose
-    rows are translations of one another; None for a set without translations.
+    Attributes:
+        rows: row index of each example, shape [examples].
+        group: name of the parallel group, which sets share if their rows are translations of one another; None for a
+            set without translations.
     """
 
     rows: NDArray[np.int64]
@@ -76,7 +78,10 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """Return sums as `resampled_sums` does, but `draw` chooses the rows' weights and `total` sums with these."""
+    """Return weighted sums as `resampled_sums` does, with other weights and sums.
+
+    draw: returns the weight of each row in each repeat. total: returns the weighted sums of the statistics.
+    """
     clusters: dict[str, list[str]] = {}
     for language in statistics:
         group = examples[language].group
@@ -114,7 +119,7 @@ def _draw(generator: np.random.Generator, resamples: int, rows: int) -> Floats:
 
 
 def _of_examples(weights_RN: Floats, position_E: NDArray[np.intp]) -> Floats:
-    """Return the weight of the data row to which each example belongs, in each resample: [resamples, examples]."""
+    """Return the weight of each example, shape [resamples, examples]: that of the row at `position_E`."""
     whole = len(position_E) == weights_RN.shape[1] and bool(np.array_equal(position_E, np.arange(len(position_E))))
     return weights_RN if whole else weights_RN[:, position_E]
 
@@ -122,8 +127,7 @@ def _of_examples(weights_RN: Floats, position_E: NDArray[np.intp]) -> Floats:
 def _sums(weights_RE: Floats, statistics_EC: Floats) -> Floats:
     """Return weighted sums of the statistics, shape [resamples, columns].
 
-    If a small set shares its group with a large one, a resample may contain no row of the small set. Such a resample
-    has no score in this set, so the whole set is used instead.
+    A resample may draw no row of a small set that shares its group with a large one. The whole small set is used then.
     """
     drawn_R1 = weights_RE.any(axis=1, keepdims=True)
     return np.where(drawn_R1, weights_RE @ statistics_EC, statistics_EC.sum(axis=0))

@@ -1,12 +1,14 @@
 """Means of several models over their seeds, and the error of a weighted sum of such means, over rows and seeds.
 
-A slope over model sizes, the difference of two gaps and a single score are all weighted sums of means. For example, the
-change from a small to a large model has the weights -1 and 1. The models are scored on the same rows, so redrawing rows
-moves their means together. Each model is trained on its own, so its seeds move its own mean only. The variance of a sum
-is therefore w' R w + sum(w^2 seeds), minus the part that both contain, as in `two_way`:
+A slope over model sizes, the difference of two gaps and a single score are all such sums. The change from a small to a
+large model, for example, has the weights -1 and 1. All models are scored on the same rows, so redrawing rows moves
+their means together. Each model has its own seeds, which move its own mean only.
+
+With the weights w, the variance of a sum is w' R w + sum(w^2 s), minus the part that both terms contain (see
+`two_way`):
 
 - R: the covariance of the means on redrawn rows;
-- seeds: each model's own variance over its seeds. Models may differ in it, as small models often vary more.
+- s: each model's own variance over its seeds, because small models often vary more.
 
 Suffixes of arrays: M models, S seeds, R resamples.
 """
@@ -28,7 +30,9 @@ _ROUNDING = 1e-24
 class Draws:
     """A score or gain of one model.
 
-    by_seed_S: its value for each seed. redrawn_SR: the same values on redrawn rows.
+    Attributes:
+        by_seed_S: its value for each seed.
+        redrawn_SR: the same values on redrawn rows.
     """
 
     by_seed_S: Floats
@@ -49,7 +53,7 @@ class Draws:
         return several_means([self]).weighted(np.ones(1))
 
     def redrawn_mean(self, generator: np.random.Generator) -> Floats:
-        """Return the mean on redrawn rows and seeds, shape [R]; on redrawn rows alone with fewer than `LEAST_SEEDS`.
+        """Return the mean on redrawn rows and seeds, shape [R]. With fewer than `LEAST_SEEDS` seeds, redraw rows alone.
 
         Drawing S seeds with replacement gives a variance that is too small by (S - 1) / S, so deviations from the mean
         over seeds are stretched (Davison and Hinkley 1997, Bootstrap Methods and their Application, section 2.3).
@@ -67,9 +71,12 @@ class Draws:
 class SeveralMeans:
     """Means of several models over their seeds, with the parts of their error.
 
-    rows_MM: covariance of the means on redrawn rows. seeds_M: variance of each mean over seeds, with degrees_M degrees
-    of freedom. by_seed_M: the part that both contain. The last three are zero or infinite if `over_seeds` is False.
-    over_seeds: whether every model has at least `LEAST_SEEDS` seeds. Otherwise errors are over rows alone.
+    Attributes:
+        rows_MM: covariance of the means on redrawn rows.
+        seeds_M: variance of each mean over seeds; zero if `over_seeds` is False.
+        degrees_M: degrees of freedom of `seeds_M`; infinite if `over_seeds` is False.
+        by_seed_M: the part that both variances contain; zero if `over_seeds` is False.
+        over_seeds: whether every model has at least `LEAST_SEEDS` seeds. Otherwise errors are over rows alone.
     """
 
     mean_M: Floats
@@ -82,7 +89,7 @@ class SeveralMeans:
     def weighted(self, weight_M: Floats) -> TwoWay | None:
         """Return the weighted sum of the means with its error; None if nothing varies.
 
-        Its degrees of freedom follow Satterthwaite 1946, because each model has a variance over seeds of its own.
+        Degrees of freedom follow Satterthwaite 1946, because each model has a variance over seeds of its own.
         """
         square_M = weight_M**2
         rows = float(weight_M @ self.rows_MM @ weight_M)

@@ -26,8 +26,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def holm_levels(p_values: Sequence[float], alpha: float = 0.05) -> list[float]:
     """Return a confidence level per comparison, at which its interval excludes zero exactly if Holm's test rejects.
 
-    The i-th smallest of m p-values is compared with alpha / (m - i + 1), and its interval has the level
-    1 - alpha / (m - i + 1). The level of the first comparison that is not rejected holds for all larger p-values.
+    The i-th smallest of m p-values has the level 1 - alpha / (m - i + 1). From the first comparison on that is not
+    rejected, all have the level of that comparison.
 
     After Serlin 1993, Confidence Intervals and the Scientific Method: A Case for Holm on the Range, Journal of
     Experimental Education 61(4).

@@ -1,17 +1,15 @@
 """Regression of gains on attributes of languages: least squares over the languages' means, or a mixed model.
 
-gain = predictors + variant + random intercept of the language + noise. All variants are measured in the same languages,
-so the gains in one language are not independent of one another. A random intercept per language (Laird and Ware 1982)
-accounts for this dependence.
+The model is: gain = predictors + variant + random intercept of the language + noise. The random intercept (Laird and
+Ware 1982) is needed because the gains of all variants in one language depend on one another.
 
-If every variant is measured in every language and attributes belong to languages alone, each language's mean over
-variants is one observation of ordinary least squares. This gives the estimates and errors of the mixed model (REML)
-whenever that has a solution inside its bounds, and its t test is exact, also without variance between languages.
-Otherwise, statsmodels fits the mixed model, and the means are regressed if it has no solution. Least squares over all
-gains with errors clustered by language would raise too many false alarms (`benchmarks/regressions.py`).
+Usually, every variant is measured in every language. Each language's mean over variants is then one observation of
+ordinary least squares. This gives the estimates and errors of the mixed model (REML), and its t test is exact.
+Otherwise, statsmodels fits the mixed model, and the means are regressed if it has no solution.
 
-Attributes vary only between languages, hardly ever within one. Intervals are therefore t intervals whose degrees of
-freedom are the number of languages minus the number of predictors minus one.
+Attributes belong to languages, so the number of observations is the number of languages. Intervals are t intervals
+whose degrees of freedom are the number of languages minus the number of predictors minus one. Least squares over all
+gains would raise too many false alarms (`benchmarks/regressions.py`).
 """
 
 import warnings
@@ -33,7 +31,7 @@ _NO_VARIANCE = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """The change in value when a predictor rises by one and all other predictors are held fixed."""
+    """The change of the gain when a predictor rises by one and all other predictors are held fixed."""
 
     name: str
     estimate: float
@@ -46,8 +44,12 @@ class Effect:
 class Regression:
     """A fitted regression.
 
-    effects: one per predictor, in their order. method: `MIXED_MODEL` or `MEANS`. groups: number of languages.
-    observations: number of gains. left_out: predictors that are constant or determined by the others.
+    Attributes:
+        effects: one per predictor, in their order.
+        method: `MIXED_MODEL` or `MEANS`.
+        groups: number of languages.
+        observations: number of gains.
+        left_out: predictors that are constant or determined by the others.
     """
 
     effects: tuple[Effect, ...]
@@ -145,8 +147,8 @@ def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any, variants: int) -> t
 def _over_means(value_N: Floats, design_NK: Floats, codes_N: Any, variants: int) -> tuple[Floats, Floats, str] | None:
     """Return what `_mixed` returns, from the languages' means, and `MEANS`; None if the means determine no estimate.
 
-    A language that lacks some variants is compared as if it had all of them: its mean is its coefficient in a
-    regression on variants and languages.
+    In a language that lacks some variants, the mean is estimated as if it had all of them: it is the language's
+    coefficient in a regression on variants and languages.
     """
     languages_NG = np.eye(codes_N.max() + 1)[codes_N]
     both = np.column_stack([design_NK[:, :variants], languages_NG])

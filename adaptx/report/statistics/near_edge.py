@@ -1,13 +1,12 @@
 """Intervals of gains where variant and baseline give different answers to few rows: near 100 %, or if both collapsed.
 
 A resample of the bootstrap contains only rows that were observed. If two models differ on 3 of 150 rows, resamples vary
-too little, and if they differ on none, not at all: the interval would be [0, 0], although other rows would show
-differences. In a language with few such rows, Newcombe's interval replaces the bootstrap's if it is wider.
+too little. If they differ on none, the interval would be [0, 0], although other rows would show differences. In a
+language with few such rows, Newcombe's interval replaces the bootstrap's if it is wider.
 
-A gain over several languages is a weighted sum. Its margins are the root of the sum of the squared weighted margins of
-the languages, with the correlations that the bootstrap finds between the languages: Zou and Donner 2008, Construction
-of confidence limits about effect measures: A general approach (Statistics in Medicine 27(10)). The mean over seeds is
-treated in the same way.
+The margin of a weighted sum of languages is the root of the sum of their squared weighted margins, plus the terms for
+their correlations, which the bootstrap finds. Source: Zou and Donner 2008, Construction of confidence limits about
+effect measures: A general approach (Statistics in Medicine 27(10)). The mean over seeds is treated in the same way.
 
 Suffixes of arrays: L languages, S seeds, N rows, R resamples.
 """
@@ -30,8 +29,11 @@ FEW_CLUSTERS = 10
 class LanguageGain:
     """The data of a gain in one language.
 
-    weight: the language's weight in the quantity. ours_SN, theirs_SN: the score of each row, from 0 to 1, of variant
-    and baseline. cluster_N: each row's cluster. redrawn_SR: the gain on each resample.
+    Attributes:
+        weight: the language's weight in the quantity.
+        ours_SN, theirs_SN: the variant's, and the baseline's, score on each row, from 0 to 1.
+        cluster_N: each row's cluster.
+        redrawn_SR: the gain on each resample.
     """
 
     weight: float
@@ -42,7 +44,7 @@ class LanguageGain:
 
     @cached_property
     def is_near_edge(self) -> bool:
-        """Whether variant and baseline differ in fewer than `FEW_CLUSTERS` clusters. Those of all seeds are added."""
+        """Whether variant and baseline differ in fewer than `FEW_CLUSTERS` clusters, added over all seeds."""
         differing = [len(np.unique(self.cluster_N[row_N])) for row_N in self.ours_SN != self.theirs_SN]
         return sum(differing) < FEW_CLUSTERS
 
@@ -65,7 +67,9 @@ class LanguageGain:
 
     @property
     def error(self) -> float:
-        """The standard error of the mean gain over the draw of rows. Of two unequal margins, it is the larger one's."""
+        """The standard error of the mean gain when rows are redrawn. If the two margins differ, the larger one gives
+        it.
+        """
         redrawn = float(self.redrawn_SR.mean(axis=0).std())
         if not self.is_near_edge:
             return redrawn
@@ -75,14 +79,16 @@ class LanguageGain:
 
 @dataclass(frozen=True, eq=False)
 class NearEdge:
-    """The mean gain over seeds in a quantity with at least one language near the edge. Seeds are held fixed."""
+    """The mean gain over seeds in a quantity with at least one language near the edge. The trained models stay the
+    same.
+    """
 
     gain: float
     languages: tuple[LanguageGain, ...]
     correlation_LL: Floats
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the interval of the gain over the draw of rows."""
+        """Return the interval of the gain when rows are redrawn."""
         margins = [each.margins(level) for each in self.languages]
         # A language with a negative weight lowers the sum where its own gain is high.
         is_added = [each.weight > 0 for each in self.languages]
@@ -92,7 +98,7 @@ class NearEdge:
 
     @property
     def variance(self) -> float:
-        """The variance of the gain over the draw of rows. Of two unequal margins, it is that of the larger one."""
+        """The variance of the gain when rows are redrawn, from `LanguageGain.error`."""
         return self._summed([each.error for each in self.languages]) ** 2
 
     def _summed(self, margins: Sequence[float]) -> float:
@@ -110,7 +116,7 @@ def near_edge(languages: Sequence[LanguageGain]) -> NearEdge | None:
 
 
 def _correlation(redrawn_LR: Floats, unknown: float) -> Floats:
-    """Return the correlations of the gains of languages, or of seeds, over resamples.
+    """Return the correlations over resamples between the rows of an array, which are gains of languages or of seeds.
 
     unknown: the correlation with a gain that is the same on all resamples.
     """
@@ -124,5 +130,5 @@ def _correlation(redrawn_LR: Floats, unknown: float) -> Floats:
 
 
 def _root(margins: Floats, correlation: Floats) -> float:
-    """Return the margin of a sum of terms, given their margins and correlations."""
+    """Return the margin of a sum of terms, given their margins and their correlations."""
     return float(max(margins @ correlation @ margins, 0.0)) ** 0.5

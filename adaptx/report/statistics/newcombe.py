@@ -1,16 +1,18 @@
 """Newcombe's interval for the difference of two proportions, such as the accuracies of two models on the same rows.
 
-It combines the Wilson intervals of the two proportions. A Wilson interval has a width even if every answer is right.
-So has the interval of the difference, even if both models give the same answers to all rows.
+It combines the Wilson intervals of the two proportions. A Wilson interval has a width even if every answer is right,
+and so the difference has one even if both models give the same answers to all rows.
+
+Rows that share a premise tell less than as many independent rows. Wilson's interval then takes the effective number of
+rows (Korn and Graubard 1998). Scores of rows may also lie between 0 and 1. They vary less than zeros and ones with the
+same mean, so the interval is then too wide rather than too narrow.
 
 Sources: Newcombe 1998, Improved confidence intervals for the difference between binomial proportions based on paired
 data, method 10 (Statistics in Medicine 17(22)); Wilson 1927, Probable Inference, the Law of Succession, and Statistical
-Inference (Journal of the American Statistical Association 22(158)). Rows that share a premise are worth fewer rows than
-there are. Wilson's interval then takes the effective number of rows, as in Korn and Graubard 1998, Confidence Intervals
-for Proportions With Small Expected Number of Positive Counts Estimated From Survey Data (Survey Methodology 24(2)).
+Inference (Journal of the American Statistical Association 22(158)); Korn and Graubard 1998, Confidence Intervals for
+Proportions With Small Expected Number of Positive Counts Estimated From Survey Data (Survey Methodology 24(2)).
 
-Scores of rows may also lie between 0 and 1. Their variance is then at most that of zeros and ones with the same mean,
-so the interval is too wide rather than too narrow. Suffixes of arrays: N rows.
+Suffixes of arrays: N rows.
 """
 
 from dataclasses import dataclass
@@ -30,7 +32,7 @@ class Margins:
 
 
 def wilson(share: float, rows: float, level: float) -> Margins:
-    """Return the margins of Wilson's score interval of a proportion. `rows` need not be a whole number."""
+    """Return the margins of Wilson's score interval of a proportion. rows: may be a fraction, such as 40.5."""
     z = normal_quantile(level)
     middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z / (1 + z * z / rows) * (share * (1 - share) / rows + z * z / (4 * rows * rows)) ** 0.5
@@ -55,7 +57,7 @@ def newcombe(ours_N: Floats, theirs_N: Floats, cluster_N: NDArray[np.int64], lev
 def effective_rows(scores_N: Floats, cluster_N: NDArray[np.int64]) -> float | None:
     """Return the number of independent rows whose mean score would vary as much as the mean of these clustered rows.
 
-    It is at most the number of rows. None means that all scores are 0, or all are 1, so that it cannot be estimated.
+    It is at most the number of rows. Return None if all scores are 0 or all are 1, because it cannot be estimated then.
     """
     share, rows = float(scores_N.mean()), len(scores_N)
     numbers, place_N = np.unique(cluster_N, return_inverse=True)

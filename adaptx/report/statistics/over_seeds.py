@@ -1,7 +1,7 @@
 """How much a mean over seeds would vary with other seeds: Student's t interval over the values of the seeds.
 
-The bootstrap over test examples holds the seeds fixed. This interval holds the test examples fixed. Dror et al. 2018
-(The Hitchhiker's Guide to Testing Statistical Significance in NLP) explain why both are needed.
+The test rows stay the same here, and the bootstrap over test rows keeps the seeds. Dror et al. 2018 (The Hitchhiker's
+Guide to Testing Statistical Significance in NLP) explain why both are needed.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,11 @@ LEAST_SEEDS = 3
 class OverSeeds:
     """Mean and standard deviation of a value over seeds.
 
-    seeds: number of seeds. deviation: None with a single seed. low, high: t interval of the mean. p: two-sided p-value
-    for a mean of zero. The last three are None with fewer than three seeds.
+    Attributes:
+        seeds: number of seeds.
+        deviation: None with a single seed.
+        low, high: t interval of the mean; None with fewer than three seeds.
+        p: two-sided p-value for a mean of zero; None with fewer than three seeds.
     """
 
     seeds: int

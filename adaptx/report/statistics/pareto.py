@@ -1,4 +1,4 @@
-"""The Pareto front of score against cost: the points that no other point beats, and how sure that is.
+"""The Pareto front of score against cost: the points that no other point beats, and how often each is on it.
 
 Point A beats point B if A is at least as good in cost and score, and better in one of them.
 """
@@ -30,8 +30,8 @@ def front_probabilities(costs: Sequence[float], scores_PR: Floats) -> tuple[Floa
         scores_PR: each point's score on each resample, shape [points, resamples].
 
     Returns:
-        The share of resamples in which a point is on the front, shape [P], and the share in which the point of the
-        second index beats the point of the first, shape [P, P].
+        front: share of resamples in which the point is on the front, shape [P].
+        beaten: share of resamples in which the first point is beaten by the second, shape [P, P].
     """
     count = len(costs)
     on_front_P, beats_PP = np.zeros(count), np.zeros((count, count))

@@ -1,9 +1,9 @@
 """The smallest true effect that a t test finds with a given probability.
 
-A test at level 0.95 rejects "no effect" if the measured effect is larger than t(0.975) standard errors. The standard
-error is itself an estimate, which varies the more, the fewer degrees of freedom it has. The measured t value therefore
-has a noncentral t distribution, and the effect is found by solving for its noncentrality: Cohen 1988, Statistical Power
-Analysis for the Behavioral Sciences, chapter 2. Card et al. 2020, With Little Power Comes Great Responsibility (EMNLP,
+A test at level 0.95 finds an effect if the measured effect is larger than t(0.975) standard errors. The standard error
+is itself an estimate, which varies more with fewer degrees of freedom. The measured t value therefore has a noncentral
+t distribution, and the effect is found by solving for its noncentrality: Cohen 1988, Statistical Power Analysis for the
+Behavioral Sciences, chapter 2. Card et al. 2020, With Little Power Comes Great Responsibility (EMNLP,
 arXiv:2010.06595), show why experiments in NLP need it.
 """
 

@@ -1,10 +1,9 @@
-"""Approximate randomisation: a significance test that exchanges the predictions of two systems.
+"""Approximate randomisation: a significance test that swaps the predictions of two systems.
 
 If variant and baseline were equally good, each row's two predictions could just as well have been swapped. A
-permutation therefore exchanges the two predictions of each row with a chance of one half. The p-value is the
-share of permutations whose difference is at least as large as the observed one. Rows that are translations of one
-another are exchanged together, just as the bootstrap draws them together. The observed data count as one permutation,
-so that the p-value is never zero (Phipson and Smyth 2010).
+permutation therefore swaps the two predictions of each row with a chance of one half. The p-value is the share of
+permutations whose difference is at least as large as the observed one. The observed data count as one permutation, so
+that the p-value is never zero (Phipson and Smyth 2010). Rows that are translations of one another are swapped together.
 
 Sources: Noreen 1989, Computer-Intensive Methods for Testing Hypotheses; Yeh 2000, More accurate tests for the
 statistical significance of result differences (COLING).
@@ -41,7 +40,7 @@ def exchanged_sums(
 
 
 def p_value(permuted: Floats, observed: float) -> float:
-    """Return the two-sided p-value of an observed difference. permuted: permuted differences, shape [permutations]."""
+    """Return the two-sided p-value of an observed difference, given those of all permutations, shape [permutations]."""
     extreme = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - _SAME))
     return (1 + extreme) / (1 + len(permuted))
 

@@ -2,11 +2,10 @@
 
     gain = intercept of the family + slope * log10(size)
 
-The slope is the change for a tenfold size. It is a weighted sum of the models' mean gains, so its error over rows and
-seeds is that of `SeveralMeans`. This error is about the trend through these models: with more seeds it shrinks, and it
-does not cover how other models deviate from the line. The interval `over_models` covers that. It is the t interval of
-least squares over the models' means (Draper and Smith 1998, Applied Regression Analysis, section 1.4), and it needs
-many models to be narrow.
+The slope is the change for a tenfold size. It is a weighted sum of the models' mean gains (`SeveralMeans`). Its error
+over rows and seeds is about the trend through these models and does not cover how other models deviate from the line.
+The interval `over_models` does: it is the t interval of least squares over the models' means (Draper and Smith 1998,
+Applied Regression Analysis, section 1.4), and it needs many models to be narrow.
 
 A slope is only given for at least three sizes that span at least half a decade. Otherwise the change between the
 smallest and the largest size is given.
@@ -31,7 +30,7 @@ _SAME = 0.01
 
 @dataclass(frozen=True, eq=False)
 class SizedModel:
-    """A model's size, its gain, and its family. In a series by compute, the size is a number of operations."""
+    """A model's size, gain and family. In a series by compute, the size is a number of operations."""
 
     size: float
     gain: Draws
@@ -42,10 +41,13 @@ class SizedModel:
 class Trend:
     """The change of a gain with size.
 
-    change: the change per tenfold size if `is_line`, else from the smallest to the largest size. test: the change with
-    its error over rows and seeds; None if nothing varies. over_seeds: whether the error covers seeds.
-    sizes: number of distinct sizes. decades: logarithm of the largest size over the smallest, within one family.
-    over_models: 95% interval of the slope that also covers deviations of models from the line; None without a line.
+    Attributes:
+        change: the change per tenfold size if `is_line`, else from the smallest to the largest size.
+        test: the change with its error over rows and seeds; None if nothing varies.
+        over_seeds: whether the error covers seeds.
+        sizes: number of distinct sizes.
+        decades: log10 of the largest size over the smallest, within one family.
+        over_models: 95% interval of the slope that also covers how models deviate from the line; None without a line.
     """
 
     change: float
@@ -59,7 +61,7 @@ class Trend:
     log_M: Floats
 
     def at(self, sizes: Sequence[float]) -> Floats:
-        """Return the height of a line of one family and its 95% band, shape [sizes, 3]: (height, low, high)."""
+        """Return a line of one family with its 95% band at these sizes, shape [sizes, 3]: (height, low, high)."""
         slope_M = _slope_weights(self.log_M, np.zeros(len(self.log_M)))
         found: list[tuple[float, float, float]] = []
         for log in np.log10(np.asarray(sizes, dtype=np.float64)):
@@ -72,8 +74,8 @@ class Trend:
 def trend(models: Sequence[SizedModel]) -> Trend | None:
     """Return the change of the gain with size; None with fewer than two sizes.
 
-    Models of several families give one common slope, with an intercept per family. There is none (None) if the sizes of
-    every family span less than half a decade.
+    Models of several families give one common slope, with an intercept per family. If the sizes of every family span
+    less than half a decade, there is no common slope, and the result is None.
     """
     log_M = np.log10(np.array([each.size for each in models], dtype=np.float64))
     family_M = np.unique([each.family for each in models], return_inverse=True)[1].astype(np.float64)
@@ -103,7 +105,7 @@ def _distinct(log_M: Floats) -> int:
 
 
 def _slope_weights(log_M: Floats, family_M: Floats) -> Floats:
-    """Return the weights of the models' means in the least-squares slope with an intercept per family."""
+    """Return the weight of each model's mean in the least-squares slope, with an intercept per family."""
     centred_M = log_M.copy()
     for family in np.unique(family_M):
         centred_M[family_M == family] -= log_M[family_M == family].mean()
@@ -111,13 +113,13 @@ def _slope_weights(log_M: Floats, family_M: Floats) -> Floats:
 
 
 def _end_weights(log_M: Floats) -> Floats:
-    """Return the weights of the mean over the largest models minus the mean over the smallest models."""
+    """Return weights for the mean over the largest models minus the mean over the smallest models."""
     largest_M, smallest_M = log_M > log_M.max() - _SAME, log_M < log_M.min() + _SAME
     return largest_M / largest_M.sum() - smallest_M / smallest_M.sum()
 
 
 def _over_models(log_M: Floats, family_M: Floats, mean_M: Floats) -> tuple[float, float]:
-    """Return the t interval of least squares for the slope, with the models' means as observations."""
+    """Return the t interval of the least-squares slope, with the models' means as observations."""
     from scipy import stats
 
     families = np.unique(family_M)

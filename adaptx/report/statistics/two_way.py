@@ -1,12 +1,11 @@
-"""How much a mean gain would vary with other test rows and other seeds: one interval for both draws.
+"""How much a mean gain would vary with other test rows and other seeds: one interval for both.
 
-A gain is measured on some of the rows that could have been drawn, with models trained from some of the seeds that could
-have been used. Both draws change the mean. Its variance therefore has two parts, which overlap in a third:
+Other rows could have been drawn, and models could have been trained from other seeds. Both change the mean gain. Its
+variance is rows + seeds - overlap:
 
 - rows: the variance of the mean over seeds under the bootstrap, which draws whole clusters of rows;
 - seeds: the variance of the gains of the single seeds, divided by the number of seeds;
-- rows by seeds: how differently the gains of the seeds change when rows are drawn again. Both other parts contain this
-  part, so it is subtracted once.
+- overlap: how differently the gains of the seeds change when rows are drawn again. Both other terms contain it.
 
 Sources: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics 1(2), arXiv:0712.1111), section 3, for the
 variance of a mean of crossed random effects; Satterthwaite 1946, An Approximate Distribution of Estimates of Variance
@@ -32,7 +31,9 @@ SHARED = 0.5
 class RowVariance:
     """The variance of a gain when rows are redrawn.
 
-    mean: the variance of the mean gain over seeds. by_seed: the part of `mean` due to seeds that react differently.
+    Attributes:
+        mean: the variance of the mean gain over seeds.
+        by_seed: the part of `mean` that arises because seeds react differently.
     """
 
     mean: float
@@ -41,7 +42,7 @@ class RowVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class SeedVariance:
-    """The variance of a gain from seed to seed, with the degrees of freedom of its estimate."""
+    """The variance of a gain over seeds, with the degrees of freedom of its estimate."""
 
     variance: float
     degrees: float
@@ -49,10 +50,12 @@ class SeedVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """A mean gain, with its error over the draws of rows and of seeds.
+    """A mean gain with its error.
 
-    row_error, seed_error: the standard error of each draw alone. standard_error: the error of both together. degrees:
-    degrees of freedom of the t distribution; infinite if all seeds have the same gain.
+    Attributes:
+        row_error, seed_error: the standard errors from the choice of rows, and from that of seeds.
+        standard_error: the error from both together.
+        degrees: degrees of freedom of the t distribution; infinite if all seeds have the same gain.
     """
 
     mean: float
@@ -104,9 +107,9 @@ def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
 def pooled_degrees(seeds: Sequence[int]) -> float:
     """Return the degrees of freedom of a variance over seeds that is pooled over arms with these numbers of seeds.
 
-    Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For that reason k arms of S seeds
-    give fewer than k (S - 1) degrees of freedom. The number is (S - 1) k / (1 + (k - 1) SHARED^2), which follows from
-    the variance of a mean of correlated sample variances.
+    Arms share the seeds of their baseline, so their gains are correlated (`SHARED`). For k arms of S seeds, the number
+    is therefore not k (S - 1) but (S - 1) k / (1 + (k - 1) SHARED^2), which follows from the variance of a mean of
+    correlated sample variances.
     """
     return sum(count - 1 for count in seeds) / (1 + (len(seeds) - 1) * SHARED**2)
 
@@ -116,13 +119,14 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
 
     Args:
         gains_S: the gain of each seed.
-        rows: the variance of the gains as rows are redrawn.
+        rows: the variance of the gains when rows are redrawn.
         seeds: the variance over seeds, pooled over arms. If the gains' own variance is larger, that one is used,
             because arms may differ in it (full fine-tuning may vary more than LoRA). None uses their own variance.
 
     Returns:
         The mean with its error. None if there are fewer than three seeds (`LEAST_SEEDS`), or if the gain is the same
-        for all rows and seeds.
+            for
+        all rows and seeds.
     """
     count = len(gains_S)
     if count < LEAST_SEEDS:
@@ -155,13 +159,13 @@ def over_rows(gains_S: Sequence[float], rows: RowVariance) -> TwoWay | None:
 def with_overlap(rows: float, seeds: float, both: float) -> float:
     """Return the variance over rows and seeds, given each of the two and the part that both contain.
 
-    It is at least as large as either, because the estimates may cross by chance.
+    The result is at least as large as either, even if the estimates contradict each other by chance.
     """
     return max(rows + seeds - both, rows, seeds)
 
 
 def row_variance(resampled_SR: Floats) -> RowVariance:
-    """Return the variances of gains under redrawn rows. resampled_SR: each seed's gain under the same resamples."""
+    """Return the variances of gains when rows are redrawn. resampled_SR: each seed's gain on the same resamples."""
     seeds = len(resampled_SR)
     # A seed's gain minus the mean over seeds shows how this seed alone responds to the rows.
     mean_R = resampled_SR.mean(axis=0)
