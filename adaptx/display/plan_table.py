@@ -29,7 +29,6 @@ class PlanTable:
 
     @cached_property
     def statuses(self) -> dict[str, Status]:
-        """The status of each stage, by its fingerprint."""
         return self.plan.statuses(self.store)
 
     @cached_property

@@ -175,7 +175,7 @@ def _not_compared(pairs: Sequence[Pair]) -> list[str]:
 
 
 def _selected_on_scored(evaluates: Sequence[Evaluate]) -> list[str]:
-    """Return sentences about evaluated rows on which the model's weights were selected."""
+    """Return sentences about scored rows on which a model's weights were also selected."""
     found: dict[str, None] = {}
     for evaluate in evaluates:
         scored = evaluate.task.rows_in(evaluate.language)

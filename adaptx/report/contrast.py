@@ -48,7 +48,7 @@ class ContrastResult:
 
     @property
     def over_seeds(self) -> bool:
-        """Whether the interval and the p-value cover the draw of seeds."""
+        """Whether the interval and the p-value cover the choice of seeds."""
         return len(self.by_seed) >= LEAST_SEEDS
 
     @property

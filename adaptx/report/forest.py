@@ -48,7 +48,7 @@ class ForestPanel:
 
 
 def gain_panel(task: Task, gains: Sequence[Gain], styles: VariantStyles) -> ForestPanel | None:
-    """Return the gains of all variants in the zero-shot average. Return None if there are none.
+    """Return a panel with the gains of all variants in the zero-shot average. Return None if there are none.
 
     If the task has no zero-shot language, the gains are those in the source languages.
     """
@@ -61,7 +61,7 @@ def gain_panel(task: Task, gains: Sequence[Gain], styles: VariantStyles) -> Fore
 
 
 def contrast_panel(results: Sequence[ContrastResult], are_primary: bool) -> ForestPanel | None:
-    """Return the contrasts that have a difference. Return None if there are none."""
+    """Return a panel with the contrasts that have a difference. Return None if there are none."""
     found = tuple(_contrast_row(result) for result in results if result.difference is not None)
     standing = "primary" if are_primary else "exploratory"
     return ForestPanel(f"contrasts ({standing}): difference of scores", found) if found else None

@@ -82,7 +82,7 @@ class Gain:
 
     @property
     def over_seeds(self) -> bool:
-        """Whether the interval and the p-value cover the draw of seeds."""
+        """Whether the interval and the p-value cover the choice of seeds."""
         return self.seeds_compared >= LEAST_SEEDS
 
     @property

@@ -24,5 +24,4 @@ def render(facts: Mapping[str, Any]) -> str:
 
 
 def data_uri(file: Path) -> str:
-    """Return a PNG file as a `data:` URI."""
     return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"

@@ -65,7 +65,7 @@ ATTRIBUTES: dict[str, Classify] = {
 
 
 def language_classes(model: ModelSpec, languages: Iterable[str]) -> dict[str, dict[str, list[str]]]:
-    """Return attribute (`script`) -> class (`Latn`) -> languages, for attributes with at least two classes."""
+    """Return attribute (`script`) -> class (`Latn`) -> its languages. Attributes with a single class are left out."""
     found: dict[str, dict[str, list[str]]] = {}
     for attribute, classify in ATTRIBUTES.items():
         classes: dict[str, list[str]] = {}

@@ -28,7 +28,9 @@ PREDICTORS = {
 
 @dataclass(frozen=True)
 class _Observation:
-    """A variant's gain in one language. facts: predictor (`unseen`) -> its value (1.0); None if unknown."""
+    """A variant's gain in one language. facts: predictor, such as `unseen` -> its value, such as 1.0, or None if
+    unknown.
+    """
 
     gain: float
     variant: str

@@ -1,4 +1,4 @@
-"""Tables as LaTeX for a paper. A verdict after correction (a gain or a loss) is bold; an undecided gain is grey."""
+"""Tables as LaTeX for a paper. After correction, a gain or a loss is bold, and an undecided gain is grey."""
 
 import re
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ class StoredTraining:
 
     @property
     def flops(self) -> float | None:
-        """Number of operations, computed from the tokens read; None if the result or the model's shape is unknown."""
+        """Number of operations, computed from the tokens read. None if the result or the model's shape is unknown."""
         shape = self.train.model.shape
         if shape is None or self.result is None:
             return None

@@ -12,7 +12,7 @@ Family = tuple[str, str, str, str]
 
 
 def model_family(model: ModelSpec) -> Family:
-    """Return a checkpoint's family. A checkpoint's first layers belong to the family of the whole checkpoint."""
+    """Return a checkpoint's family. The first layers of a checkpoint belong to the family of the whole."""
     owner, _, name = model.hub_id.rstrip("/").rpartition("/")
     architecture = model.shape.model_type if model.shape is not None else ""
     return architecture, owner, name.split("-")[0], model.quantised.value if model.quantised is not None else ""

@@ -44,7 +44,7 @@ class PairDifference:
 
     @property
     def over_seeds(self) -> bool:
-        """Whether interval and p-value cover the draw of seeds."""
+        """Whether the interval and the p-value cover the choice of seeds."""
         return self.seeds >= LEAST_SEEDS
 
     @property

@@ -1,6 +1,6 @@
 """What all figures of a report share: their size and style, titles, keys, and numbers beside points.
 
-Figures are PNG files. They are drawn without pyplot, so that no global state changes in the caller's process.
+Figures are PNG files, drawn without pyplot so that the caller's matplotlib settings stay as they are.
 """
 
 import math

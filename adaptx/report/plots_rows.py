@@ -1,4 +1,4 @@
-"""Figure of the gain against the number of target rows, for variants that a recipe trains on several numbers."""
+"""Figure of the gain against the number of target rows, for recipes that train on several such numbers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

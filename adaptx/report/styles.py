@@ -55,7 +55,7 @@ class VariantStyles:
 
     @property
     def numbers(self) -> dict[str, str]:
-        """The number of each variant as text, by the variant's label."""
+        """Label of a variant -> its number as text."""
         return {label: str(style.number) for label, style in self.by_label.items()}
 
     def in_order(self, labels: Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """A suite's table in the layout of its papers: one row per variant, columns for tasks and averages.
 
-Averages follow the official script. A task's score is the mean over its languages, English included; for question
-answering it is the mean of F1 and exact match. A group's score is the mean over its tasks, and the suite's score is the
-mean over all tasks.
+Averages follow the suite's official script: a task's score is the mean over its languages, English included, a group's
+score is the mean over its tasks, and the suite's score is the mean over all tasks. In question answering, the score in
+a language is the mean of F1 and exact match.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""The rows of a suite: each row is one method and one intermediate task, across all of the suite's target tasks.
+"""The rows of a suite's table: each is one method and one intermediate task, across all of the suite's target tasks.
 
-The result tables of Hu et al. 2020 (arXiv:2003.11080) and Phang et al. 2020 (arXiv:2005.13013) have this layout. A row
-has one model per target task, trained on that task. All models of a row share the method and the intermediate task.
+A row has one model per target task, trained on that task. The result tables of Hu et al. 2020 (arXiv:2003.11080) and
+Phang et al. 2020 (arXiv:2005.13013) have this layout.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -148,7 +148,7 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
 
 
 def cost_table(measurements: Measurements, task: Task) -> Table:
-    """Return a table of each variant's cost, intermediate trainings included. Seconds are means over seeds."""
+    """Return a table of each variant's cost, all of its trainings included. Seconds are means over seeds."""
     variants = measurements.variants(task.name)
     measures = list(dict.fromkeys(v.first.memory_measure for v in variants if v.first.memory_measure))
     labels = list(dict.fromkeys(variant.label for variant in variants))
@@ -171,7 +171,7 @@ def cost_table(measurements: Measurements, task: Task) -> Table:
 
 
 def language_table(measurements: Measurements, task: Task) -> Table:
-    """Return a table of the evaluated languages, and of how well each model's vocabulary covers them."""
+    """Return a table of the evaluated languages, with how well each model's vocabulary covers them."""
     seen: dict[tuple[str, str, int], ScoredEvaluation] = {}
     for measured in measurements.measured:
         if measured.evaluate.task.name == task.name:

@@ -69,7 +69,7 @@ def _told_apart_by_rows(evaluates: Sequence[Evaluate]) -> set[tuple[str, Key]]:
 
 
 def seeds(evaluate: Evaluate) -> tuple[int, ...]:
-    """Return the seeds of all trainings that led to the evaluated model, in the order of `training_path`."""
+    """Return the seeds of all trainings that led to the evaluated model, in the trainings' order."""
     return tuple(train.config.seed for train in training_path(evaluate))
 
 

@@ -90,7 +90,9 @@ class Comparison:
 
     @property
     def family(self) -> Key:
-        """The family over which the p-value is corrected, such as `("nli", "accuracy", "script")`."""
+        """A key, such as `("nli", "accuracy", "script")`, that is equal for all comparisons that are corrected
+        together.
+        """
         gain = self.gain
         if gain.standing == "primary":
             return ("primary",)

@@ -1,6 +1,6 @@
 """The MLflow UI on a database: one server, in this process.
 
-The command `mlflow ui` is not used, because it starts 15 processes and kills those that are slow to answer.
+The command `mlflow ui` is not used: it starts 15 processes, and its supervisor kills workers that are slow to answer.
 """
 
 import os

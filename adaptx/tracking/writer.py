@@ -54,7 +54,6 @@ class Writer:
 
     @property
     def client(self) -> Any:
-        """MLflow's client, connected at the first use."""
         if self._client is None:
             self._client = connect(self._address)
         return self._client

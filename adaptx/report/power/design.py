@@ -16,11 +16,11 @@ LARGEST_VARIANCE = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredSet:
-    """One test set of a design, with the weights that the scores on it have.
+    """One test set of a design, with the weights of the models' scores on it.
 
     Attributes:
-        total: the sum of the weights of all models on this set.
-        squares: the sum of their squares. A gain over two languages has the weights 1/2 and -1/2 on the set of each.
+        total: the sum of these weights.
+        squares: the sum of the squared weights. A gain over two languages has the weights 1/2 and -1/2 on each set.
         count: None if the number of rows is unknown.
     """
 

@@ -59,7 +59,9 @@ def _of_task(
 
 
 def _averages(pairs: Sequence[Pair]) -> dict[str, dict[str, float]]:
-    """Return quantity -> language -> weight, over the languages in which all seeds and baselines are scored."""
+    """Return quantity -> language -> weight, over the languages in which a variant and its baseline are scored with all
+    seeds.
+    """
     shared = set[str].intersection(*(set(each.languages) for pair in pairs for each in pair))
     return averages([evaluate for language, evaluate in pairs[0][0].languages.items() if language in shared])
 

@@ -99,7 +99,7 @@ def mixed_regression(
 
 
 def _independent(dummies_NV: Floats, predictors: Mapping[str, Sequence[float]]) -> tuple[list[str], Floats]:
-    """Return the predictors that are linearly independent of variants and earlier predictors, and the design matrix."""
+    """Return the predictors that neither variants nor earlier predictors determine, and the design matrix with them."""
     # Add one predictor at a time. A column that does not raise the rank is constant within the design, or a linear
     # combination of earlier columns, and would make the coefficients ambiguous.
     kept: list[str] = []
@@ -123,7 +123,7 @@ def _is_balanced(design_NK: Floats, codes_N: Any, variants: int) -> bool:
 def _mixed(value_N: Floats, design_NK: Floats, codes_N: Any, variants: int) -> tuple[Floats, Floats, str] | None:
     """Return the predictors' estimates, their standard errors and `MIXED_MODEL`; None if the model cannot be fitted.
 
-    variants: number of leading columns of the design that stand for variants.
+    variants: number of variants, whose columns are the first ones of the design matrix.
     """
     from statsmodels.regression.mixed_linear_model import MixedLM
 
