@@ -460,3 +460,21 @@ def test_every_set_of_the_catalog_that_is_here_fits_its_task(data: str, task: Ta
 
 def test_the_packaged_sample_has_rows_of_many_tasks() -> None:
     assert sum(param.values[0] == "sample" for param in tasks_with_rows()) >= 8
+
+
+@pytest.mark.parametrize(
+    ("task_format", "role"),
+    [
+        (Tagging(("O", "B-PER")), "tokens"),
+        (MultipleChoice(), "choices"),
+        (QuestionAnswering(), "question and for the role context"),
+        (Retrieval(), "query"),
+    ],
+)
+def test_rows_without_a_column_that_every_row_needs_are_refused(tmp_path, task_format, role: str) -> None:
+    file = tmp_path / "made/sets/x/test.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(pa.table({"sentence": ["a b"] * 5}), file)
+    rows = Rows("made/sets", "x", "test", "en", (("text", "sentence"),))
+    with pytest.raises(UserError, match=rf"test.parquet: there is no column for the role {role}\. Every row of a .*"):
+        read_rows(rows, task_format, Sources(tmp_path))

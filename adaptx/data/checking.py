@@ -1,5 +1,7 @@
 """Check examples against their format before any work starts. Every error message names the row."""
 
+from collections.abc import Sequence
+
 from adaptx.data.examples import Examples
 from adaptx.data.origin import Origin
 from adaptx.errors import UserError
@@ -15,13 +17,28 @@ def check(examples: Examples, task_format: TaskFormat, where: Origin) -> None:
     Roles without a column are skipped, such as the labels of rows that are only predicted.
 
     Raises:
-        UserError: a row does not fit the format.
+        UserError: a row does not fit the format, or there is no column for a role that it needs.
     """
     roles = list(examples.columns)
+    if missing := _missing_roles(roles, task_format):
+        raise UserError(
+            f"{where}: there is no column for the role {' and for the role '.join(missing)}. Every row of a "
+            f"{type(task_format).__name__} task needs one, and these rows have {', '.join(roles) or 'no roles'}; name "
+            "the column in Rows(columns=...)"
+        )
     for row, values in zip(examples.rows, zip(*examples.columns.values(), strict=True), strict=True):
         message = task_format.fault(dict(zip(roles, values, strict=True)))
         if message is not None:
             raise UserError(f"{where.at(row)}: {message}")
+
+
+def _missing_roles(roles: Sequence[str], task_format: TaskFormat) -> list[str]:
+    """Return the needed roles without a column, answers aside; of several kinds of rows, those of the nearest kind."""
+    missing = [
+        [role for role in kind.needed if role not in roles and role not in task_format.gold_roles]
+        for kind in task_format.row_kinds
+    ]
+    return min(missing, key=len)
 
 
 def trainable_answers(examples: Examples, where: Origin) -> Examples:
