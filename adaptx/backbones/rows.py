@@ -102,7 +102,7 @@ def alike(lengths: Sequence[int], least_padding: int) -> list[list[int]]:
 def to_row(states: Sequence[tuple[TokenRows, Tensor]], tokens: int) -> Tensor:
     """Put the states [B, L, D] of a batch's forward passes into the order of the packed row, and return them [T, D].
 
-    If the batch was read in padded rows, states are zero at tokens of the packed row that belong to no sequence.
+    The packed row may end with tokens of no sequence. The padded rows do not hold these, so their states are zero.
     """
     if states[0][0].mask_BL is None:
         ((_, states_1TD),) = states

@@ -114,7 +114,7 @@ def _read_pool_set(
     id_column = rows.column("id")
     if not isinstance(id_column, str):
         raise UserError(
-            f"{table.where}: there is no column for the role id, which candidates need; name it in Rows(columns=...)"
+            f"{table.where}: candidates need ids, but no column has the role `id`; name the column in Rows(columns=...)"
         )
     if limit is not None:
         chosen = set(limited_rows(rows, task_format, table, kept, limit).kept.rows)

@@ -47,7 +47,7 @@ def loss_sum(backbone: Backbone, head: nn.Module, piece: Piece, framing: Hidden)
 
 
 def encode(examples: Examples, _format: Classification, reading: Reading) -> Inputs:
-    """Encode the examples, one sequence each. Their label probabilities are then computed."""
+    """Encode the examples, one sequence each, for the forward pass `probabilities`."""
     encoded = _encode(examples, reading)
     texts = [text for role in ("text", "pair") for text in examples.columns.get(role, ())]
     return Inputs((Pass(one_sequence_each(encoded, [None] * len(encoded)), probabilities),), [encoded], texts)

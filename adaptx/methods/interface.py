@@ -22,8 +22,8 @@ class Behaviour:
     network, the network's sites, method, the module's name.
     prepare: prepares a bare network before anything is attached.
     fold: folds all modules of the method into the linear maps below them, and removes the modules' layers.
-    unchanged: returns the values that a tensor has in a module without effect, such as ones for (IA)^3; None stands for
-    zeros. Arguments: the module's tensor; the backbone's tensor of the same key, or None.
+    unchanged: returns the values that a tensor has in a module without effect, such as ones for (IA)^3. If it returns
+    None, these values are zeros. Arguments: the module's tensor; the backbone's tensor of the same key, or None.
     to_peft: returns the contents of a peft folder. Arguments: modules of one checkpoint, from the bottom up; sites.
     """
 

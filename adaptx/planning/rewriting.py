@@ -38,7 +38,7 @@ class Rewriter:
         return rule
 
     def rate(self, tuned: Tuned) -> float | Tuned:
-        """Return what replaces a search for a learning rate in the copy."""
+        """Return the learning rate of the copy: a number in place of the search, or the search with other stages."""
         return tuned
 
     def recipe(self, recipe: Recipe) -> Recipe:

@@ -71,7 +71,9 @@ class Prompt:
             raise UserError(f"{name}: {error}; close each brace, and double a brace that is text: {{{{") from error
         for _, role, form, conversion in parts:
             if role is not None and (not role.isidentifier() or form or conversion):
-                raise UserError(f"{name}: {{{role}}} is not the name of a role; write the name alone: {{text}}")
+                raise UserError(
+                    f"{name}: {{{role}}} is not the name of a role; write a name without format or conversion in the braces, such as {{text}}"
+                )
         if not self.roles:
             raise UserError(f"{name}: it shows no part of a row; write a role in braces: {{text}}")
         words = [words for _, words in self.answers]

@@ -36,8 +36,8 @@ class Markers:
     def belong_to(self, experiment: str) -> bool:
         """Return whether the markers belong to an experiment. If they belong to another one, delete them.
 
-        experiment: its identity, which is never reused: the experiment in a new database has a new identity and no
-        runs.
+        experiment: the experiment's identity in MLflow. A new database gives it another identity, and has none of the
+        runs that the markers stand for.
         """
         file = self.folder / EXPERIMENT_FILE
         known = file.read_text() if file.is_file() else None

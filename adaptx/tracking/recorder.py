@@ -77,7 +77,7 @@ class Recorder:
             self._end()
 
     def look(self, *_: object) -> None:
-        """Request that everything stored by now is recorded, and return at once. Later calls report failures."""
+        """Request that everything stored by now is recorded, and return at once. A later call reports a failure."""
         self._hear()
         if not self._looking:
             self._looking = self._ask(LOOK)

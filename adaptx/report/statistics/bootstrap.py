@@ -78,7 +78,7 @@ def drawn_sums(
     draw: Draw,
     total: Total,
 ) -> dict[str, Floats]:
-    """Return weighted sums as `resampled_sums` does, with other weights and sums.
+    """Do what `resampled_sums` does, with the caller's own weights of rows and own way to sum.
 
     draw: returns the weight of each row in each repeat. total: returns the weighted sums of the statistics.
     """
