@@ -72,7 +72,8 @@ class Prompt:
         for _, role, form, conversion in parts:
             if role is not None and (not role.isidentifier() or form or conversion):
                 raise UserError(
-                    f"{name}: {{{role}}} is not the name of a role; write a name without format or conversion in the braces, such as {{text}}"
+                    f"{name}: {{{role}}} is not the name of a role; write the name alone in the braces, without a "
+                    "format, such as {text}"
                 )
         if not self.roles:
             raise UserError(f"{name}: it shows no part of a row; write a role in braces: {{text}}")
