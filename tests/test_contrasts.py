@@ -219,8 +219,8 @@ def test_sentences_say_the_verdict() -> None:
     )
     (weak,) = contrast_answer([verdict(corrected_detectable=0.034)])
     assert weak.endswith(
-        "This is a gain. With this design, a difference of +3.0 is likely an overestimate: only a true difference of "
-        "3.4 points would be found in 4 of 5 such experiments."
+        "This is a gain. A difference of +3.0 may be too large: this design finds a true difference in 4 of 5 "
+        "experiments only from 3.4 points on, and a smaller one mostly when chance adds to it."
     )
 
 

@@ -25,13 +25,14 @@ from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains import compute_gains
 from adaptx.report.gap_tables import AT_CHANCE, gap_tables
 from adaptx.report.gaps import gaps
-from adaptx.report.language_effects import language_effects_sentence, language_regression
+from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
 from adaptx.report.latex import escaped, latex
 from adaptx.report.measured import Measurements, measure
 from adaptx.report.redrawn import Redrawn, redraw
 from adaptx.report.scaling import compute_series, size_series
 from adaptx.report.scaling_tables import scaling_sentences, scaling_table, trend_verdicts
 from adaptx.report.statistics.draws import Draws
+from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.styles import variant_styles
 from adaptx.report.tables import Column, Table, TableCell
@@ -281,8 +282,15 @@ def test_a_regression_over_languages_finds_what_was_put_in(measured: Measurement
     assert found.groups == 10
     distance = found.effects[0]
     assert (distance.name, distance.estimate) == ("distance", pytest.approx(-0.02, abs=0.002))
-    said = language_effects_sentence(TARGET, found)
+    assert language_effects_sentence(TARGET, found).startswith("xnli: 10 languages are too few to tell")
+    assert not any(row[1].sign for row in language_effects_table(TARGET, found).rows)
+    more = dataclasses.replace(found, groups=12)
+    said = language_effects_sentence(TARGET, more)
     assert said.startswith("xnli: for each 0.1 of syntactic distance from English the gain is smaller by 2.")
+    assert language_effects_table(TARGET, more).rows[0][1].sign == -1
+    assert [row[3].text for row in language_effects_table(TARGET, more).rows] == [
+        p_text(p) for p in holm([effect.p for effect in found.effects])
+    ]
 
 
 class Growing(Redrawn):

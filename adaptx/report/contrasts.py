@@ -51,6 +51,11 @@ class Arm:
         return np.array(means, dtype=np.float64)
 
     @property
+    def is_trained(self) -> bool:
+        """Whether the arm has a model per seed. An untrained checkpoint's score does not vary over seeds."""
+        return any(each.factors.seed is not None for same in self.by_seed.values() for each in same.values())
+
+    @property
     def block(self) -> Block:
         return self.task.name, self.model, self.languages, tuple(self.by_seed)
 
@@ -105,7 +110,8 @@ def pooled_variances(found: Sequence[Estimate]) -> list[SeedVariance | None]:
     pool: dict[Block, dict[str, Floats]] = {}
     for estimate in found:
         for arm in estimate.arms:
-            pool.setdefault(arm.block, {})[arm.label] = arm.scores
+            if arm.is_trained:
+                pool.setdefault(arm.block, {})[arm.label] = arm.scores
     return [_pooled(estimate.arms, pool) for estimate in found]
 
 
@@ -238,7 +244,7 @@ def _test(estimate: Estimate, pooled: SeedVariance | None) -> TwoWay | None:
 
 def _pooled(arms: Sequence[Arm], pool: Mapping[Block, Mapping[str, Floats]]) -> SeedVariance | None:
     blocks = {arm.block for arm in arms}
-    if len(blocks) != 1:
+    if len(blocks) != 1 or not all(arm.is_trained for arm in arms):
         return None
     return block_variance(np.stack([*pool[blocks.pop()].values()]), [arm.weight for arm in arms])
 

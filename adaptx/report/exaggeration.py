@@ -1,4 +1,4 @@
-"""A sentence about claimed differences that are likely too large, because the experiment could hardly detect them.
+"""A sentence about claimed differences that may be too large, because the experiment could hardly detect them.
 
 This is the type M error of Gelman and Carlin 2014.
 """
@@ -20,6 +20,6 @@ def exaggeration(claimed: float | None, needed: float | None, thing: str = "gain
     if claimed is None or needed is None or needed <= abs(claimed):
         return ""
     return (
-        f"With this design, a {thing} of {points(claimed)} is likely an overestimate: only a true {thing} of "
-        f"{percent(needed)} points would be found in 4 of 5 such experiments"
+        f"A {thing} of {points(claimed)} may be too large: this design finds a true {thing} in 4 of 5 experiments only "
+        f"from {percent(needed)} points on, and a smaller one mostly when chance adds to it"
     )

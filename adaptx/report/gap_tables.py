@@ -69,7 +69,7 @@ def _difference_table(task: Task, differences: Sequence[GapDifference]) -> Table
     caption = (
         "Below zero: after several intermediate tasks the gap is smaller than after a single one, which may also mean "
         f"that the score in the source languages is lower. Intervals and p cover {covers}, corrected by Holm for this "
-        f"table. {AT_CHANCE.capitalize()}: one of the compared models guesses in some languages."
+        f"table. {AT_CHANCE.capitalize()}: a score of one of the compared models is not shown to be above guessing."
     )
     return Table(f"{task.name} · gap after several tasks compared with one", columns, tuple(rows), caption)
 

@@ -9,14 +9,17 @@ from dataclasses import dataclass
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.report.cells import interval_text, p_equals, p_text, percent
-from adaptx.report.gain import ZERO_SHOT, Gain
+from adaptx.report.gain import ALPHA, ZERO_SHOT, Gain
 from adaptx.report.gains import zero_shot_quantities
 from adaptx.report.measured import Measurements
+from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.mixed_regression import Effect, Regression, mixed_regression
 from adaptx.report.tables import Column, Table, TableCell
 from adaptx.specs import ModelSpec, Task
 
 DISTANCE_UNIT = 0.1
+LEAST_LANGUAGES = 12
+"""Minimum number of languages for a verdict. With fewer, one or two languages decide about an attribute."""
 PREDICTORS = {
     "distance": f"for each {DISTANCE_UNIT} of syntactic distance from English",
     "other script": "in languages that are not written in Latin script",
@@ -55,19 +58,22 @@ def language_regression(measurements: Measurements, task: Task, gains: Sequence[
 
 def language_effects_table(task: Task, found: Regression) -> Table:
     """Return a table of the regression's coefficients in percentage points; its caption says how to read them."""
-    columns = (Column("change of the gain", True), Column("points [95%]"), Column("p"))
+    columns = (Column("change of the gain", True), Column("points [95%]"), Column("p"), Column("p, Holm"))
     rows = tuple(
         (
             TableCell(PREDICTORS[effect.name]),
-            TableCell(interval_text(effect.estimate, effect.low, effect.high), _sign(effect), _sign(effect) == 0),
+            TableCell(interval_text(effect.estimate, effect.low, effect.high), sign, sign == 0),
             TableCell(p_text(effect.p)),
+            TableCell(p_text(holm_p)),
         )
-        for effect in found.effects
+        for effect, holm_p, sign in _corrected(found)
     )
     caption = (
         f"Regression: {found.method}, with one coefficient per variant, over {found.observations} gains in "
         f"{found.groups} languages. These are associations, not causes: attributes of languages are correlated "
-        "(languages far from English often have other scripts and less data), and no experiment varied them."
+        "(languages far from English often have other scripts and less data), and no experiment varied them. One "
+        "coefficient stands for all variants, which may differ. Bold: p below 0.05 after Holm's correction for the "
+        f"attributes, with at least {LEAST_LANGUAGES} languages."
     )
     if found.left_out:
         caption += f" Left out, because constant or determined by other attributes: {', '.join(found.left_out)}."
@@ -75,8 +81,13 @@ def language_effects_table(task: Task, found: Regression) -> Table:
 
 
 def language_effects_sentence(task: Task, found: Regression) -> str:
-    """Return a sentence that names the effects whose interval excludes zero, or says that there are none."""
-    clear = [effect for effect in found.effects if _sign(effect)]
+    """Return a sentence that names the effects with a corrected p below 0.05, or says why it names none."""
+    if found.groups < LEAST_LANGUAGES:
+        return (
+            f"{task.name}: {found.groups} languages are too few to tell which attributes go with the gain; "
+            f"{LEAST_LANGUAGES} are needed."
+        )
+    clear = [(effect, holm_p) for effect, holm_p, sign in _corrected(found) if sign]
     if not clear:
         names = ", ".join(effect.name for effect in found.effects)
         return (
@@ -84,8 +95,8 @@ def language_effects_sentence(task: Task, found: Regression) -> str:
         )
     said = "; ".join(
         f"{PREDICTORS[effect.name]} the gain is {'larger' if effect.estimate > 0 else 'smaller'} by "
-        f"{_magnitude(effect)} points ({p_equals(effect.p)})"
-        for effect in clear
+        f"{_magnitude(effect)} points ({p_equals(holm_p)} after Holm's correction)"
+        for effect, holm_p in clear
     )
     return f"{task.name}: {said}."
 
@@ -115,8 +126,12 @@ def _facts(model: ModelSpec, language: str) -> dict[str, float | None]:
     }
 
 
-def _sign(effect: Effect) -> int:
-    return 1 if effect.low > 0 else -1 if effect.high < 0 else 0
+def _corrected(found: Regression) -> list[tuple[Effect, float, int]]:
+    """Return each effect with its corrected p and its verdict: 1 or -1 if the gain rises or falls, 0 if undecided."""
+    corrected = holm([effect.p for effect in found.effects])
+    clear = [found.groups >= LEAST_LANGUAGES and p < ALPHA for p in corrected]
+    signs = [(1 if effect.estimate > 0 else -1) * shown for effect, shown in zip(found.effects, clear, strict=True)]
+    return list(zip(found.effects, corrected, signs, strict=True))
 
 
 def _magnitude(effect: Effect) -> str:

@@ -1,9 +1,9 @@
 """The smallest true difference that the report's own test finds in 4 of 5 experiments, for a planned design.
 
-The report estimates the variance over seeds from few seeds. It takes the larger of two estimates: that of the
-comparison itself, and one pooled over variants (`adaptx/report/statistics/two_way.py`). Draws at random tell how these
-estimates scatter around the true variance. Given the estimates, the probability that the test finds a difference
-follows from the normal distribution.
+The report estimates the variance over seeds from few seeds. It takes the larger of two estimates, with its degrees of
+freedom: that of the comparison itself, and one pooled over variants (`adaptx/report/statistics/two_way.py`). Draws at
+random tell how these estimates scatter around the true variance. Given the estimates, the probability that the test
+finds a difference follows from the normal distribution.
 
 Suffix of arrays: D draws.
 """
@@ -81,10 +81,12 @@ def detectable(
 def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float) -> float:
     """Return the detectable difference over rows and seeds. shared, own, net: the three variances of `Deviations`."""
     rows, by_seed, of_seeds = shared + own / pool.seeds, own / pool.seeds, (net + own) / pool.seeds
-    estimates_D = of_seeds * np.maximum(*pool.shares())
+    shares = pool.shares()
+    estimates_D = of_seeds * np.maximum(shares.own, shares.pooled)
     # The same formula as in `two_way`, for all draws at once.
     variance_D = np.maximum(np.maximum(rows + estimates_D - by_seed, rows), estimates_D)
-    degrees_D = pool.degrees * np.square(variance_D / np.maximum(estimates_D, TINY))
+    own_D = np.where(shares.own > shares.pooled, pool.seeds - 1, pool.degrees)
+    degrees_D = own_D * np.square(variance_D / np.maximum(estimates_D, TINY))
     limits_D = _thresholds(degrees_D, level) * np.sqrt(variance_D)
     return _smallest(limits_D, max((rows + of_seeds - by_seed) ** 0.5, TINY))
 

@@ -120,20 +120,20 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     Args:
         gains_S: the gain of each seed.
         rows: the variance of the gains when rows are redrawn.
-        seeds: the variance over seeds, pooled over arms. If the gains' own variance is larger, that one is used,
-            because arms may differ in it (full fine-tuning may vary more than LoRA). None uses their own variance.
+        seeds: the variance over seeds, pooled over arms. If the gains' own variance is larger, that one is used with
+            its own degrees of freedom, because arms may differ in it (full fine-tuning may vary more than LoRA). None
+            uses their own variance.
 
     Returns:
         The mean with its error. None if there are fewer than three seeds (`LEAST_SEEDS`), or if the gain is the same
-            for
-        all rows and seeds.
+        for all rows and seeds.
     """
     count = len(gains_S)
     if count < LEAST_SEEDS:
         return None
     own = SeedVariance(variance=float(np.var(gains_S, ddof=1)), degrees=count - 1)
-    pooled = seeds or own
-    of_seeds = max(own.variance, pooled.variance) / count
+    used = own if seeds is None or own.variance > seeds.variance else seeds
+    of_seeds = used.variance / count
     variance = with_overlap(rows.mean, of_seeds, rows.by_seed)
     if variance <= 0:
         return None
@@ -143,7 +143,7 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
         standard_error=variance**0.5,
         row_error=rows.mean**0.5,
         seed_error=of_seeds**0.5,
-        degrees=pooled.degrees * ratio * ratio,
+        degrees=used.degrees * ratio * ratio,
     )
 
 
