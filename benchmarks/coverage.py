@@ -198,8 +198,8 @@ def settings(smoke: bool) -> list[Setting]:
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, gain=5.0) for seeds in (3, 5)),
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, parallel=False) for seeds in (3, 5)),
         *(Setting(seeds=seeds, deviation=4, correlation=0.5, arms=1) for seeds in (3, 5)),
-        *(Setting(seeds=seeds, deviation=4, correlation=0.5, alike=0.5) for seeds in (3, 5)),
-        *(Setting(seeds=seeds, deviation=4, correlation=0.5, unequal=1.5) for seeds in (3, 5)),
+        *(Setting(seeds=n, deviation=4, correlation=0.5, alike=share) for n in (3, 5) for share in (0.5, 0.8)),
+        *(Setting(seeds=n, deviation=4, correlation=0.5, unequal=factor) for n in (3, 5) for factor in (1.5, 3.0)),
     ]
 
 
