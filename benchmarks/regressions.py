@@ -62,13 +62,12 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Found:
-    """A slope's interval and p-value, and the truths: of the line, and of the line through these models."""
+    """A slope's interval and p-value, and the slope of the line through these models; the true slope is zero."""
 
     low: float
     high: float
     p: float
-    line: float
-    models: float
+    models: float = 0.0
 
 
 def series(setting: Sizes, generator: np.random.Generator, resamples: int) -> dict[str, Found]:
@@ -106,12 +105,12 @@ def series(setting: Sizes, generator: np.random.Generator, resamples: int) -> di
     welch_low, welch_high = map(float, welch.confidence_interval(0.95))
     observed_MS = np.array([each.by_seed_S for each in draws((*LOW, *HIGH))])
     return {
-        "rows and seeds": Found(*whole.test.interval(), whole.test.p, 0.0, of_models),
+        "rows and seeds": Found(*whole.test.interval(), whole.test.p, models=of_models),
         "rows and seeds, pooled": _pooled(whole, setting, of_models),
-        "line over means": Found(*whole.over_models, _p_over_means(log_M, whole), 0.0, of_models),
+        "line over means": Found(*whole.over_models, _p_over_means(log_M, whole), models=of_models),
         "random model term": _random_term(log_M, observed_MS, of_models),
-        "low minus high": Found(*resources.interval(), resources.p, 0.0, 0.0),
-        "Welch over languages": Found(welch_low, welch_high, float(welch.pvalue), 0.0, 0.0),
+        "low minus high": Found(*resources.interval(), resources.p),
+        "Welch over languages": Found(welch_low, welch_high, float(welch.pvalue)),
     }
 
 
@@ -150,7 +149,7 @@ def _pooled(found: Trend, setting: Sizes, of_models: float) -> Found:
     degrees = setting.sizes * (setting.seeds - 1) * (variance / seeds) ** 2
     half = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * variance**0.5
     p = float(2 * stats.t.sf(abs(found.change) / variance**0.5, degrees))
-    return Found(found.change - half, found.change + half, p, 0.0, of_models)
+    return Found(found.change - half, found.change + half, p, models=of_models)
 
 
 def _p_over_means(log_M: Floats, found: Trend) -> float:
@@ -178,7 +177,7 @@ def _random_term(log_M: Floats, observed_MS: Floats, of_models: float) -> Found:
     error = (square / seeds * float(weight_M @ weight_M)) ** 0.5
     half = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * error
     p = float(2 * stats.t.sf(abs(slope) / error, degrees))
-    return Found(slope - half, slope + half, p, 0.0, of_models)
+    return Found(slope - half, slope + half, p, models=of_models)
 
 
 def size_summary(
@@ -192,7 +191,7 @@ def size_summary(
         yield (
             name,
             float(np.mean([each.p < ALPHA for each in every])),
-            float(np.mean([each.low <= each.line <= each.high for each in every])),
+            float(np.mean([each.low <= 0.0 <= each.high for each in every])),
             float(np.mean([each.low <= each.models <= each.high for each in every])),
             float(np.mean([each.high - each.low for each in every])),
         )

@@ -29,7 +29,7 @@ RESULTS = ROOT / "docs" / "results"
 LIBRARIES = ("torch", "transformers", "peft", "adapters")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Small:
     """A run with small models and its page of results.
 
@@ -55,19 +55,19 @@ class Small:
 
 # Recipes that share trainings are next to each other.
 QUESTIONS = (
-    Small("compute_budget"),
-    Small("peft_tradeoff"),
-    Small("mt5_multilingual"),
-    Small("phang2020"),
-    Small("sub1b_gap"),
-    Small("model_size", "e5_small"),
-    Small("scale_1b_7b", "smollm2"),
+    Small(name="compute_budget"),
+    Small(name="peft_tradeoff"),
+    Small(name="mt5_multilingual"),
+    Small(name="phang2020"),
+    Small(name="sub1b_gap"),
+    Small(name="model_size", model="e5_small"),
+    Small(name="scale_1b_7b", model="smollm2"),
 )
 SAMPLES = (
-    Small("composition", question=False),
-    Small("composition_e5_small", "e5_small", question=False, recipe="composition"),
-    Small("decoder_sample", "smollm2", question=False),
-    Small("t5_sample", "t5", question=False),
+    Small(name="composition", question=False),
+    Small(name="composition_e5_small", model="e5_small", question=False, recipe="composition"),
+    Small(name="decoder_sample", model="smollm2", question=False),
+    Small(name="t5_sample", model="t5", question=False),
 )
 
 

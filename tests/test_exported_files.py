@@ -27,6 +27,7 @@ from adaptx.specs import (
     Task,
     TaskFormat,
 )
+from adaptx.store.store import Store
 
 SENTIMENT = Classification(("negative", "neutral", "positive"))
 NAMES = Tagging(("B-PER", "I-PER", "O"))
@@ -280,7 +281,8 @@ def test_ids_are_alike_whatever_kind_of_number_holds_them(tmp_path) -> None:
 def test_queries_without_a_candidate_stop_a_run_before_it_begins(tmp_path, golds, ids, said) -> None:
     task = retrieval(tmp_path, golds, ids)
     node: Any = SimpleNamespace(stage=Evaluate(E5_MINI, task, "en"))
-    shop: Any = SimpleNamespace(rows=RowCache(Sources(None)))
+    sources = Sources(None)
+    shop: Any = SimpleNamespace(rows=RowCache(sources), sources=sources, store=Store(tmp_path / "store"))
     with pytest.raises(UserError, match=said):
         check_rows([node], shop)
 

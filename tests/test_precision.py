@@ -16,9 +16,11 @@ from adaptx.cli.app import app
 from adaptx.errors import UserError
 from adaptx.execution import local
 from adaptx.execution.schedule import Summary
+from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Status
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.step import make_step
+from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Linear, Lora, Merge, NoHead, Train, TrainConfig
 from adaptx.store.store import Store
 
@@ -88,10 +90,13 @@ def said(
         SimpleNamespace(stage=stage, fingerprint=str(n), inputs=(), kind="train") for n, stage in enumerate(stages)
     ]
     to_do = dict.fromkeys((n.fingerprint for n in nodes), Status.TO_DO)
-    recipe = SimpleNamespace(name="bf16")
-    plan: Any = SimpleNamespace(recipe=recipe, nodes=nodes, modules=(), statuses=lambda *_: to_do)
-    shop: Any = SimpleNamespace(store=Store(folder), device=torch.device(device))
+    recipe = SimpleNamespace(name="bf16", evaluations=())
+    plan: Any = SimpleNamespace(
+        recipe=recipe, nodes=nodes, modules=(), statuses=lambda *_: to_do, identities=Identities(Sources(None))
+    )
+    shop: Any = SimpleNamespace(store=Store(folder), device=torch.device(device), sources=Sources(None))
     monkeypatch.setattr(local, "check_rows", lambda *_, **__: [])
+    monkeypatch.setattr(local, "store_contents", lambda *_, **__: None)
     monkeypatch.setattr(local, "set_aside_damaged", lambda *_, **__: None)
     monkeypatch.setattr(
         local, "StageSchedule", lambda *_, **__: SimpleNamespace(carry_out=lambda *_: None, summary=Summary())

@@ -59,7 +59,7 @@ def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatc
     monkeypatch.setattr(script, "adaptx", adaptx)
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        script.run(script.Small("tiny", "e5_small"), "sample", store, folder, workers=1)
+        script.run(script.Small(name="tiny", model="e5_small"), "sample", store, folder, workers=1)
     assert [words[0] for words in ran] == ["run", "report", "report"]
     page = (tmp_path / "results" / "tiny.md").read_text()
     assert "adaptx run recipes/tiny.py --size medium --data DIR --model DIR\n" in page
@@ -71,7 +71,7 @@ def test_a_second_run_answers_from_the_store(script, world, tmp_path, monkeypatc
 
 
 def test_processor_seconds_stand_where_they_are_known(script, tmp_path) -> None:
-    file, small = tmp_path / "seconds.json", script.Small("tiny")
+    file, small = tmp_path / "seconds.json", script.Small(name="tiny")
     assert "its time was not recorded here" in script.page(small, script.add(file, script.Spent()), "")
     script.add(file, script.Spent(30.0, 20.0))
     spent = script.add(file, script.Spent(12.0, 5.0))

@@ -71,7 +71,7 @@ def build():
         shown = capsys.readouterr().out
         notes = json.loads(shown)["notes"] if options else shown.splitlines()
         assert any("news is trained on rows that news is scored on" in line for line in notes)
-        notes = [line for line in notes if "not read" in line]
+        notes = [line for line in notes if line.startswith("not read")]
         assert len(notes) == 1
         assert notes[0].startswith("not read: the development rows of news, because selection=Last()")
 

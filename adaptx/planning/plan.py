@@ -73,7 +73,7 @@ class Node:
         return entry is not None and (self.kind == "evaluate" or entry.has_module)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """The distinct stages of a recipe, as nodes. Every stage comes after its inputs.
 
@@ -225,7 +225,15 @@ def make_plan(recipe: Recipe, sources: Sources, store: Store | None = None) -> P
     known = {node.fingerprint for node in nodes}
     waiting = _nodes(every, identities) if len(every) > len(ordered) else ()
     later = tuple(node for node in waiting if node.fingerprint not in known)
-    return Plan(chosen, nodes, identities, ready, tunings, choices, later)
+    return Plan(
+        recipe=chosen,
+        nodes=nodes,
+        identities=identities,
+        ready=ready,
+        tunings=tunings,
+        choices=choices,
+        later=later,
+    )
 
 
 def _inputs_first(stages: Iterable[Stage]) -> list[Stage]:
