@@ -179,3 +179,14 @@ def test_the_largest_deviation_is_where_a_test_over_rows_and_seeds_becomes_undec
     assert quantile * (error**2 + found**2) ** 0.5 == pytest.approx(0.06, rel=1e-3)
     assert largest_deviation(replace(gain, gain=0.02)) == 0
     assert largest_deviation(replace(gain, row_low=None)) is None
+
+
+def test_a_sentence_about_a_gain_names_settings_in_which_the_baseline_differs() -> None:
+    gain = Gain(
+        task=TARGET.name, metric=METRIC, model="m", method="lora", start="Fuse", intermediate="snli",
+        target=TARGET.name, variant="lora", is_baseline=False, seeds=3, quantity=ZERO_SHOT, languages=("ko",),
+        examples=100, score=0.5, gain=-0.06, p=0.01, holm_p=0.01, seeds_compared=3, corrected_low=-0.08,
+        corrected_high=-0.04, note="one language is missing; baseline differs in learning_rate", family_size=1,
+    )  # fmt: skip
+    assert "; p = 0.010; baseline differs in learning_rate)" in answer(TARGET, [gain])
+    assert "p = 0.010)" in answer(TARGET, [replace(gain, note="one language is missing")])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from adaptx.report.baselines import DIFFERS
 from adaptx.report.cells import interval_text, p_equals
 from adaptx.report.exaggeration import exaggeration
 from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
@@ -90,8 +91,14 @@ def _shown(gain: Gain, comparisons: int) -> str:
     over = f"over rows and {gain.seeds_compared} seeds" if gain.over_seeds else "over rows"
     return (
         f"{interval_text(gain.gain, gain.corrected_low, gain.corrected_high)} points of {gain.metric} with "
-        f"{gain.variant} (95% interval {over}{corrected}; {p_equals(gain.holm_p)})"
+        f"{gain.variant} (95% interval {over}{corrected}; {p_equals(gain.holm_p)}{_unlike_baseline(gain)})"
     )
+
+
+def _unlike_baseline(gain: Gain) -> str:
+    """Return `; baseline differs in learning_rate` if the baseline has another one; empty if all settings are equal."""
+    found = [note for note in gain.note.split("; ") if note.startswith(DIFFERS)]
+    return f"; {', '.join(found)}" if found else ""
 
 
 def few_seeds(compared: Sequence[Gain]) -> str:

@@ -27,6 +27,10 @@ class Described(Protocol):
 V = TypeVar("V", bound=Described)
 
 
+DIFFERS = "baseline differs in"
+"""Beginning of the note on a baseline with other settings than its variant."""
+
+
 @dataclass(frozen=True)
 class Match(Generic[V]):
     """The baseline of a variant, or None.
@@ -63,7 +67,7 @@ def match(variant: V, others: Sequence[V]) -> Match[V]:
             )
         fitting = same
     differing = _differing(variant.evaluate, fitting[0].evaluate)
-    return Match(fitting[0], f"baseline differs in {', '.join(differing)}" if differing else "")
+    return Match(fitting[0], f"{DIFFERS} {', '.join(differing)}" if differing else "")
 
 
 def is_baseline(variant: Described) -> bool:
