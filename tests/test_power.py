@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import NormalIndPower, TTestPower
+from support import needs
 from support.fake_store import everywhere, fake_mirror, fake_model, fill, planned, train
 
 from adaptx.catalog import E5_MINI, NLI, SNLI
@@ -345,6 +346,7 @@ def test_unknown_numbers_of_rows_are_said(model, sources) -> None:
     assert "unknown, because the number of test rows" in power_sentence([power])
 
 
+@needs.adapters
 def test_the_command_reads_rows_but_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; from adaptx.cli.app import main\n"
