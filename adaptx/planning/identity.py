@@ -79,7 +79,7 @@ class Identities:
 
     @property
     def sources(self) -> Sources:
-        """Where the rows and weights of the stages are."""
+        """The places of the rows and weights that the stages read."""
         return self._sources
 
     def of(self, stage: Stage) -> Identity:

@@ -12,9 +12,9 @@ import numpy as np
 
 from adaptx.catalog.languages import language_name
 from adaptx.planning.lineage import answering_training
-from adaptx.planning.naming import training_path
+from adaptx.planning.naming import is_same_task, training_path
 from adaptx.planning.row_contents import RowContents, UsedRows, scored_rows, training_rows
-from adaptx.specs import Evaluate, ModelSpec, Rows, Task
+from adaptx.specs import Evaluate, ModelSpec, Rows
 
 LEAST_SHARE = 0.01
 """Minimum share of shared rows that is reported. Unrelated sets can share a few short texts."""
@@ -95,7 +95,7 @@ def _pairs(evaluate: Evaluate) -> list[Pair]:
         return []
     path = training_path(evaluate)
     last = answering_training(evaluate.model)
-    target = [used for used in training_rows(last) if _is_on(used.task, evaluate.task)]
+    target = [used for used in training_rows(last) if is_same_task(used.task, evaluate.task)]
     every = [used for train in path for used in training_rows(train)]
     earlier = [used for train in path if train != last for used in training_rows(train)]
     earlier += [used for used in training_rows(last) if used not in target]
@@ -103,12 +103,6 @@ def _pairs(evaluate: Evaluate) -> list[Pair]:
         *(Pair(used, own) for own in target for used in earlier),
         *(Pair(used, scored_rows(evaluate)) for used in every),
     ]
-
-
-def _is_on(trained: Task, measured: Task) -> bool:
-    # The same rule as in `trained_on`.
-    same_rows = bool(trained.train) and (trained.train, trained.format) == (measured.train, measured.format)
-    return trained.name == measured.name or same_rows
 
 
 def _twice_trained(overlaps: Sequence[Overlap]) -> list[str]:

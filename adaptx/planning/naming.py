@@ -191,6 +191,12 @@ def _factors_in_mixture(model: Train, mixture: Mixture, measured: Task) -> Facto
     )
 
 
+def is_same_task(trained: Task, measured: Task) -> bool:
+    """Return whether two tasks have the same name, or the same training rows and format."""
+    same_rows = bool(measured.train) and (trained.train, trained.format) == (measured.train, measured.format)
+    return trained.name == measured.name or same_rows
+
+
 def trained_on(stage: ModuleStage, task: Task) -> bool:
     """Return whether a training, or one of a merge's trainings, was trained on a task.
 
@@ -198,7 +204,7 @@ def trained_on(stage: ModuleStage, task: Task) -> bool:
     or if it has the same format and the same training rows.
     """
     return any(
-        trained.name == task.name or (task.train and trained.train == task.train and trained.format == task.format)
+        is_same_task(trained, task)
         for train in (stage.stages if isinstance(stage, Merge) else (stage,))
         for trained in train.tasks
     )

@@ -1,4 +1,4 @@
-"""What to do after reading a task's gains, in one or two sentences that name a variant and its cost."""
+"""Advice on a task: one or two sentences that name the variant to use and its cost, or say that none is better."""
 
 from collections.abc import Mapping, Sequence
 

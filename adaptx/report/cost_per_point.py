@@ -1,4 +1,4 @@
-"""What a gain of one point costs: the operations beyond those of the baseline, divided by the gain."""
+"""The cost of a gain of one point: the operations beyond those of the baseline, divided by the gain."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What all figures of a report share: their size and style, titles, keys, and numbers beside points.
+"""The common parts of all figures of a report: their size and style, titles, keys, and numbers beside points.
 
 Figures are PNG files, drawn without pyplot so that the caller's matplotlib settings stay as they are.
 """

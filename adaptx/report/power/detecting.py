@@ -36,7 +36,7 @@ class Shares(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """What the variance over seeds is estimated from.
+    """The models from which the variance over seeds is estimated.
 
     Attributes:
         seeds, degrees: number of seeds, and degrees of freedom of the estimate.
@@ -83,7 +83,7 @@ def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float)
     rows, by_seed, of_seeds = shared + own / pool.seeds, own / pool.seeds, (net + own) / pool.seeds
     shares = pool.shares()
     estimates_D = of_seeds * np.maximum(shares.own, shares.pooled)
-    # The same formula as in `two_way`, for all draws at once.
+    # This is the formula of `two_way`, for all draws at once.
     variance_D = np.maximum(np.maximum(rows + estimates_D - by_seed, rows), estimates_D)
     own_D = np.where(shares.own > shares.pooled, pool.seeds - 1, pool.degrees)
     degrees_D = own_D * np.square(variance_D / np.maximum(estimates_D, TINY))

@@ -1,4 +1,4 @@
-"""What is known about how much a plan's comparisons vary: from the user, from stored scores, or by assumption."""
+"""Knowledge of how much a plan's comparisons vary: from the user, from stored scores, or by assumption."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
