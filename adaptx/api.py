@@ -245,7 +245,7 @@ class Study:
 
         `value` is a share in [0, 1]. `.attrs["missing"]` names the evaluations that are not stored.
         """
-        from adaptx.report.table import tidy
+        from adaptx.report.tables.tidy import tidy
 
         self._refresh_store()
         with self._left_out_told_at_end():
@@ -263,9 +263,9 @@ class Study:
             by_seed: whether to return one row per seed, variant, quantity and metric instead, with `score`,
                 `baseline_score` and `gain`.
         """
-        from adaptx.report.gains import compute_gains
-        from adaptx.report.measured import measure
-        from adaptx.report.table import gains_frame, seed_gains_frame
+        from adaptx.report.gains.gains import compute_gains
+        from adaptx.report.results.measured import measure
+        from adaptx.report.tables.tidy import gains_frame, seed_gains_frame
 
         self._refresh_store()
         with self._left_out_told_at_end():
@@ -280,9 +280,9 @@ class Study:
         `difference` is a share, with a 95 % interval from `low` to `high`. `holm_p`, `corrected_low` and
         `corrected_high` are corrected for all contrasts. `note` says why a contrast has no difference or interval.
         """
-        from adaptx.report.contrasts import contrast_results
-        from adaptx.report.measured import measure
-        from adaptx.report.table import contrasts_frame
+        from adaptx.report.gains.contrasts import contrast_results
+        from adaptx.report.results.measured import measure
+        from adaptx.report.tables.tidy import contrasts_frame
 
         self._refresh_store()
         with self._left_out_told_at_end():

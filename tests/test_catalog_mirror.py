@@ -12,7 +12,7 @@ import pytest
 from adaptx.catalog import LAREQA, LAREQA_OFFICIAL, TASKS
 from adaptx.catalog.tasks.retrieval import LAREQA_CANDIDATES
 from adaptx.data.reading import read_pool
-from adaptx.report.scored_as import how_scored
+from adaptx.report.results.scored_as import how_scored
 from adaptx.sources.sources import Sources
 from adaptx.specs import Rows, Task
 

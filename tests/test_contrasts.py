@@ -12,15 +12,15 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, train
 from adaptx.catalog import NLI, SIB200, SNLI
 from adaptx.errors import UserError
 from adaptx.planning.plan import make_plan
-from adaptx.report.contrast import ContrastResult
-from adaptx.report.contrast_tables import contrast_answer, contrast_metrics, contrast_table
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.gain import SOURCE, ZERO_SHOT
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import Measurements, measure
+from adaptx.report.gains.contrast import ContrastResult
+from adaptx.report.gains.contrasts import contrast_results
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.results.measured import Measurements, measure
 from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.two_way import pooled_variance
+from adaptx.report.tables.contrasts import contrast_answer, contrast_metrics, contrast_table
 from adaptx.sources.sources import Sources
 from adaptx.specs import Contrast, Evaluate, Lora, Recipe, Sequential, Task, Term, difference
 from adaptx.store.store import Store

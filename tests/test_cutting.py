@@ -16,9 +16,9 @@ from adaptx.errors import UserError
 from adaptx.exporting.holding import Library, holding_refusal
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import make_plan
-from adaptx.report.confounds import find_confounds
-from adaptx.report.measured import Measurements
-from adaptx.report.provenance import models
+from adaptx.report.results.confounds import find_confounds
+from adaptx.report.results.measured import Measurements
+from adaptx.report.tables.provenance import models
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Full, Lora, ModelSpec, Recipe, Train, TrainConfig
 from adaptx.specs.plain import from_plain, to_plain

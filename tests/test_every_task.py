@@ -18,7 +18,7 @@ from adaptx.formats.interface import Reading
 from adaptx.formats.question_answering import windows
 from adaptx.formats.tagging import SentenceParts
 from adaptx.metrics import METRICS
-from adaptx.report.table import tidy
+from adaptx.report.tables.tidy import tidy
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
     BitextMining,

@@ -154,6 +154,16 @@ def test_no_two_files_import_each_other_in_a_cycle() -> None:
     graphlib.TopologicalSorter(graph).prepare()
 
 
+@pytest.mark.parametrize("parent", sorted({folder(name) for name in FILES if name.count(".") > 2}))
+def test_the_folders_inside_a_folder_import_without_cycles(parent: str) -> None:
+    inside = {name: name.split(".")[2] for name in FILES if folder(name) == parent and name.count(".") > 2}
+    graph: dict[str, set[str]] = {}
+    for name, place in inside.items():
+        others = {inside[other] for other in ours(anywhere(TREES[name])) if other in inside}
+        graph.setdefault(place, set()).update(others - {place})
+    graphlib.TopologicalSorter(graph).prepare()
+
+
 @pytest.mark.parametrize(
     "name",
     [name for name in FILES if folder(name) in {*LIGHT, "adaptx"} and not name.startswith("adaptx.metrics.search.")],

@@ -22,7 +22,7 @@ from adaptx.planning.plan import Status, make_plan
 from adaptx.planning.pruning import unreached
 from adaptx.planning.support import refusal
 from adaptx.planning.zero_shot import source_languages
-from adaptx.report.measured import measure
+from adaptx.report.results.measured import measure
 from adaptx.specs import (
     AveragedHeads,
     Bottleneck,

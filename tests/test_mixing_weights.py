@@ -23,8 +23,8 @@ from adaptx.execution.evaluate import make_evaluator
 from adaptx.methods import attach
 from adaptx.methods.module import capture
 from adaptx.report import write_report
-from adaptx.report.measured import measure
-from adaptx.report.mixing import mixed_variants, mixing_frame
+from adaptx.report.results.measured import measure
+from adaptx.report.results.mixing import mixed_variants, mixing_frame
 from adaptx.sources.sources import Sources
 from adaptx.specs import Attention, Bottleneck, Evaluate, Fuse, Gate, Lora, Resources
 from adaptx.specs.sites import sites_of

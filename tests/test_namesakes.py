@@ -6,7 +6,7 @@ import pytest
 from support import tiny
 
 from adaptx.planning.namesakes import namesake_reasons
-from adaptx.report.variants import variant_labels
+from adaptx.report.results.variants import variant_labels
 from adaptx.specs import Classification, Evaluate, Lora, ModelSpec, Published, Sequential, Train
 
 A, B = ModelSpec("/runs/a/checkpoint-500"), ModelSpec("/runs/b/checkpoint-500")

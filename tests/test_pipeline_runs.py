@@ -17,7 +17,7 @@ from adaptx.errors import UserError
 from adaptx.execution.local import run
 from adaptx.files.left_out import LeftOut
 from adaptx.planning.plan import Status
-from adaptx.report.provenance import left_out_table
+from adaptx.report.tables.provenance import left_out_table
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Hidden, QuestionAnswering, Retrieval, Sequential, Train
 from adaptx.store.store import Store

@@ -20,11 +20,10 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 from adaptx.catalog import E5_MINI, NLI, SNLI
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan, make_plan
-from adaptx.report.answer import answer
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import measure
+from adaptx.report.gains.contrasts import contrast_results
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.page.answer import answer
 from adaptx.report.power.design import PARALLEL, Design, ScoredSet
 from adaptx.report.power.detecting import detectable
 from adaptx.report.power.deviations import ASSUMED, Deviations, Spread, expected
@@ -32,6 +31,7 @@ from adaptx.report.power.knowledge import Given
 from adaptx.report.power.power import compute_power, planned_power
 from adaptx.report.power.row_counts import RowCount, count_rows
 from adaptx.report.power.tables import power_frame, power_sentence, power_tables
+from adaptx.report.results.measured import measure
 from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.bootstrap import Floats
 from adaptx.report.statistics.power import detectable_errors

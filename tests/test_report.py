@@ -18,12 +18,12 @@ from adaptx.planning.damage import left_out_lines
 from adaptx.planning.plan import Plan
 from adaptx.planning.row_contents import RowContents
 from adaptx.report import tidy, write_report
-from adaptx.report.confounds import find_confounds, rows_differences, shared_rows
-from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import measure
-from adaptx.report.tables import WIDEST
-from adaptx.report.variants import variant_labels
+from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.results.confounds import find_confounds, rows_differences, shared_rows
+from adaptx.report.results.measured import measure
+from adaptx.report.results.variants import variant_labels
+from adaptx.report.tables.table import WIDEST
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Best,

@@ -16,26 +16,26 @@ from adaptx.catalog import SIB200, SNLI, XNLI, XQUAD, find_model
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
 from adaptx.metrics.per_class import MajorityClass
 from adaptx.report import write_report
-from adaptx.report.answer import answer
-from adaptx.report.breakdown import breakdown_tables, class_gains
-from adaptx.report.cells import p_text, shortened
-from adaptx.report.comparisons import comparison_table
-from adaptx.report.frontier import frontier_table, priced
-from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains import compute_gains
-from adaptx.report.gap_tables import AT_CHANCE, gap_tables
-from adaptx.report.gaps import gaps
-from adaptx.report.language_effects import language_effects_sentence, language_effects_table, language_regression
-from adaptx.report.latex import escaped, latex
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.redrawn import Redrawn, redraw
-from adaptx.report.scaling import compute_series, size_series
-from adaptx.report.scaling_tables import scaling_sentences, scaling_table, trend_verdicts
+from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.gains.gaps import gaps
+from adaptx.report.gains.scaling import compute_series, size_series
+from adaptx.report.page.answer import answer
+from adaptx.report.results.measured import Measurements, measure
+from adaptx.report.results.redrawn import Redrawn, redraw
+from adaptx.report.results.styles import variant_styles
 from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
-from adaptx.report.styles import variant_styles
-from adaptx.report.tables import Column, Table, TableCell
+from adaptx.report.tables.breakdown import breakdown_tables, class_gains
+from adaptx.report.tables.cells import p_text, shortened
+from adaptx.report.tables.comparisons import comparison_table
+from adaptx.report.tables.frontier import frontier_table, priced
+from adaptx.report.tables.gaps import AT_CHANCE, gap_tables
+from adaptx.report.tables.language_effects import language_effects_sentence, language_effects_table, language_regression
+from adaptx.report.tables.latex import escaped, latex
+from adaptx.report.tables.scaling import scaling_sentences, scaling_table, trend_verdicts
+from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Mixture, ModelSpec, Proportional, Sequential
 from adaptx.store.record_json import read_record, to_json

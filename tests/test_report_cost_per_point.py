@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from adaptx.report.cost_per_point import CostPerPoint, cost_per_point, cost_text
-from adaptx.report.gain import ZERO_SHOT, Gain
+from adaptx.report.gains.gain import ZERO_SHOT, Gain
+from adaptx.report.tables.cost_per_point import CostPerPoint, cost_per_point, cost_text
 
 GAIN = Gain(
     task="nli", metric="accuracy", model="m", method="lora", start="Sequential", intermediate="snli", target="nli",

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from adaptx.catalog import find_model
-from adaptx.report.model_families import family_names, model_family
+from adaptx.report.results.model_families import family_names, model_family
 from adaptx.specs import Quantisation
 
 

@@ -9,17 +9,17 @@ from support.fake_store import RESULT, everywhere, fake_mirror, fake_model, fill
 
 from adaptx.catalog import NLI, SIB200, SNLI, XQUAD
 from adaptx.planning.plan import make_plan
-from adaptx.report.contrast import ContrastResult
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.forest import MOST_ROWS, ForestPanel, contrast_panel, gain_panel, pages
-from adaptx.report.gain import SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.plots_forest import forest_plots
-from adaptx.report.plots_languages import guessing, language_scatter
-from adaptx.report.plots_losses import development_curves
-from adaptx.report.plots_rows import gain_by_rows, rows_series
-from adaptx.report.styles import BASELINE_COLOUR, VariantStyles, variant_styles
+from adaptx.report.figures.forest import MOST_ROWS, ForestPanel, contrast_panel, gain_panel, pages
+from adaptx.report.figures.forest_plot import forest_plots
+from adaptx.report.figures.languages import guessing, language_scatter
+from adaptx.report.figures.losses import development_curves
+from adaptx.report.figures.rows import gain_by_rows, rows_series
+from adaptx.report.gains.contrast import ContrastResult
+from adaptx.report.gains.contrasts import contrast_results
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.results.measured import Measurements, measure
+from adaptx.report.results.styles import BASELINE_COLOUR, VariantStyles, variant_styles
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Full, Lora, Recipe, Sequential, Stack, difference
 from adaptx.store.records import DevelopmentScore

@@ -12,9 +12,9 @@ from support.fake_store import LABELS, everywhere, fake_mirror, fake_model, fill
 from adaptx.catalog import NLI, SNLI
 from adaptx.metrics import METRICS, Floats, Metric
 from adaptx.metrics.metric import f1
-from adaptx.report.gain import GAP, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import Measurements, ScoredEvaluation, measure
+from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.results.measured import Measurements, ScoredEvaluation, measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Lora, ModelSpec, Sequential, Task
 from adaptx.store.store import Store

@@ -11,12 +11,12 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 
 from adaptx.catalog import NLI, SIB200, SNLI
 from adaptx.planning.plan import make_plan
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.gain import ZERO_SHOT
-from adaptx.report.gains import compute_gains
-from adaptx.report.latex_main import main_table
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.seed_gains import seed_gains
+from adaptx.report.gains.contrasts import contrast_results
+from adaptx.report.gains.gain import ZERO_SHOT
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.gains.seed_gains import seed_gains
+from adaptx.report.results.measured import Measurements, measure
+from adaptx.report.tables.latex_main import main_table
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Recipe, Sequential, difference
 from adaptx.store.store import Store

@@ -14,10 +14,10 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 
 from adaptx.catalog import NLI, SNLI
 from adaptx.metrics.metric import Floats
-from adaptx.report.gain import ZERO_SHOT
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import measure
+from adaptx.report.gains.gain import ZERO_SHOT
+from adaptx.report.gains.gains import compute_gains
 from adaptx.report.report import write_report
+from adaptx.report.results.measured import measure
 from adaptx.report.statistics.near_edge import FEW_CLUSTERS, LanguageGain, near_edge
 from adaptx.report.statistics.newcombe import effective_rows, newcombe, wilson
 from adaptx.sources.sources import Sources

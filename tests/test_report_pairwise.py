@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptx.catalog import XNLI
-from adaptx.report.pairwise import PairDifference, Scored, pair_differences
-from adaptx.report.pairwise_table import MOST_VARIANTS, pairwise_table
+from adaptx.report.gains.pairwise import PairDifference, Scored, pair_differences
+from adaptx.report.results.styles import VariantStyle, VariantStyles
 from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.two_way import over_rows, row_variance, two_way
-from adaptx.report.styles import VariantStyle, VariantStyles
+from adaptx.report.tables.pairwise import MOST_VARIANTS, pairwise_table
 
 RESAMPLES = 200
 

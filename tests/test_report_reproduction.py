@@ -8,8 +8,8 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 
 from adaptx.catalog import MT5_ZERO_SHOT, PHANG_2020, SNLI, TASKS, XNLI
 from adaptx.report import write_report
-from adaptx.report.measured import measure
-from adaptx.report.reproduction import reproduction_table
+from adaptx.report.results.measured import measure
+from adaptx.report.tables.reproduction import reproduction_table
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, PublishedScore, Sequential
 from adaptx.store.store import Store

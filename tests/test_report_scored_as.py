@@ -11,9 +11,9 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 from adaptx.catalog import BUCC, LAREQA, LAREQA_OFFICIAL, MEWSLIX, MLQA, TATOEBA, XNLI, XTREME_R
 from adaptx.display.plan import Placement, show_plan
 from adaptx.report import write_report
-from adaptx.report.measured import measure
-from adaptx.report.scored_as import how_scored
-from adaptx.report.suites import suite_rows
+from adaptx.report.results.measured import measure
+from adaptx.report.results.scored_as import how_scored
+from adaptx.report.results.suites import suite_rows
 from adaptx.sources.sources import Sources
 from adaptx.specs import BitextMining, CandidateText, Resources, Retrieval
 from adaptx.store.store import Store

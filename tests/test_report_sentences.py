@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adaptx.catalog import XNLI
-from adaptx.report.advice import advice, largest_deviation
-from adaptx.report.answer import answer, verdict_counts
-from adaptx.report.cells import p_equals, percent, points, range_text, seconds
-from adaptx.report.comparisons import comparison_table
-from adaptx.report.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.page.advice import advice, largest_deviation
+from adaptx.report.page.answer import answer, verdict_counts
+from adaptx.report.tables.cells import p_equals, percent, points, range_text, seconds
+from adaptx.report.tables.comparisons import comparison_table
 
 TARGET = XNLI
 METRIC = TARGET.metrics[0]

@@ -16,10 +16,10 @@ from adaptx.catalog import SNLI, XTREME, XTREME_R
 from adaptx.metrics.suites import OFFICIAL_SUITES, aggregate
 from adaptx.planning.plan import Plan
 from adaptx.report import write_report
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.suite_tables import SuiteResult, suite_results
-from adaptx.report.suites import SuiteRow, average, counted
-from adaptx.report.tables import WIDEST
+from adaptx.report.results.measured import Measurements, measure
+from adaptx.report.results.suites import SuiteRow, average, counted
+from adaptx.report.tables.suites import SuiteResult, suite_results
+from adaptx.report.tables.table import WIDEST
 from adaptx.sources.sources import Sources
 from adaptx.specs import (
     Bitext,

@@ -9,12 +9,12 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, train
 from adaptx.catalog import NLI, SNLI
 from adaptx.planning.plan import Plan, make_plan
 from adaptx.report import write_report
-from adaptx.report.contrasts import contrast_results
-from adaptx.report.gain import ZERO_SHOT
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import measure
-from adaptx.report.summary import SMOKE, PageSummary, summarise
-from adaptx.report.uncovered import uncovered
+from adaptx.report.gains.contrasts import contrast_results
+from adaptx.report.gains.gain import ZERO_SHOT
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.page.summary import SMOKE, PageSummary, summarise
+from adaptx.report.page.uncovered import uncovered
+from adaptx.report.results.measured import measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Recipe, Sequential, difference
 from adaptx.store.store import Store

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from adaptx.report.plots_tuning import rate_plot
-from adaptx.report.tuning import RateCurve
+from adaptx.report.figures.tuning import rate_plot
+from adaptx.report.tables.tuning import RateCurve
 
 
 def test_a_search_is_drawn_once_two_rates_are_scored(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from support.fake_store import everywhere, fake_mirror, fake_model, fill, planne
 
 from adaptx.catalog import NLI, SNLI
 from adaptx.planning.plan import Plan
-from adaptx.report.gain import SOURCE, ZERO_SHOT
-from adaptx.report.gain_metrics import gain_metrics
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import Measurements, measure
-from adaptx.report.seed_gains import seed_gains
-from adaptx.report.table import gains_frame, seed_gains_frame
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gains.gain_metrics import gain_metrics
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.gains.seed_gains import seed_gains
+from adaptx.report.results.measured import Measurements, measure
+from adaptx.report.tables.tidy import gains_frame, seed_gains_frame
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Sequential
 from adaptx.store.store import Store

@@ -25,10 +25,10 @@ from adaptx.catalog import SNLI, TATOEBA
 from adaptx.metrics import METRICS
 from adaptx.planning.naming import factors, training_path
 from adaptx.planning.plan import Plan
-from adaptx.report.gain import ZERO_SHOT
-from adaptx.report.gain_metrics import gain_metrics
-from adaptx.report.gains import compute_gains
-from adaptx.report.measured import measure
+from adaptx.report.gains.gain import ZERO_SHOT
+from adaptx.report.gains.gain_metrics import gain_metrics
+from adaptx.report.gains.gains import compute_gains
+from adaptx.report.results.measured import measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Classification, Evaluate, Full, Hidden, Lora, ModelSpec, Sequential, Train
 from adaptx.store.mixing import MIXING_FILE

@@ -16,9 +16,9 @@ from adaptx.planning.plan import Node, Plan, Status, make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.planning.tuning import Tuning, searches
 from adaptx.report import write_report
-from adaptx.report.cells import percent
-from adaptx.report.tables import Table
-from adaptx.report.tuning import tuning_table, tuning_warnings
+from adaptx.report.tables.cells import percent
+from adaptx.report.tables.table import Table
+from adaptx.report.tables.tuning import tuning_table, tuning_warnings
 from adaptx.specs import Lora, Recipe, Resources, Sequential, Stage, Train, TrainConfig, Tuned, tune
 from adaptx.store.entry import Entry
 from adaptx.store.store import Store

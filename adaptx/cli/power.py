@@ -60,7 +60,7 @@ def power(
     """
     from adaptx.report.power.power import Given, compute_power
     from adaptx.report.power.tables import power_records, power_tables
-    from adaptx.report.text import print_table
+    from adaptx.report.tables.text import print_table
 
     given = Given(rows=_share(row_deviation), seeds=_share(seed_deviation))
     study = RecipeOptions(

@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
-from adaptx.report import html, text
-from adaptx.report.contrast_tables import contrast_metrics
-from adaptx.report.findings import Findings, find
-from adaptx.report.gain_metrics import gain_metrics
-from adaptx.report.latex import latex
-from adaptx.report.latex_main import main_table
-from adaptx.report.measured import measure
-from adaptx.report.mixing import mixing_frame
-from adaptx.report.page_facts import missing_text, page_facts
-from adaptx.report.section import HTML_WIDEST
-from adaptx.report.seed_gains import seed_gains
-from adaptx.report.summary import headline
-from adaptx.report.table import (
+from adaptx.report.gains.gain_metrics import gain_metrics
+from adaptx.report.gains.seed_gains import seed_gains
+from adaptx.report.page import html
+from adaptx.report.page.findings import Findings, find
+from adaptx.report.page.page_facts import missing_text, page_facts
+from adaptx.report.page.section import HTML_WIDEST
+from adaptx.report.page.summary import headline
+from adaptx.report.results.measured import measure
+from adaptx.report.results.mixing import mixing_frame
+from adaptx.report.tables import text
+from adaptx.report.tables.contrasts import contrast_metrics
+from adaptx.report.tables.latex import latex
+from adaptx.report.tables.latex_main import main_table
+from adaptx.report.tables.table import Table
+from adaptx.report.tables.tidy import (
     classes_frame,
     contrasts_frame,
     gains_frame,
@@ -29,7 +31,6 @@ from adaptx.report.table import (
     tidy_frame,
     tidy_records,
 )
-from adaptx.report.tables import Table
 from adaptx.specs import Evaluate, Recipe
 from adaptx.specs.fingerprint import fingerprint
 from adaptx.store.store import Store

@@ -7,11 +7,11 @@ import numpy as np
 
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
-from adaptx.report.measured import Measurements
 from adaptx.report.power.design import Design
 from adaptx.report.power.deviations import ASSUMED, Deviations, Measured, Source, Spread, expected, similar
 from adaptx.report.power.measured import Key, measured_contrasts, measured_gains
 from adaptx.report.power.planned_gains import Count, gain_designs
+from adaptx.report.results.measured import Measurements
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from adaptx.planning.plan import Plan
-from adaptx.report.contrasts import estimates, pooled_variances
-from adaptx.report.gain import SOURCE, ZERO_SHOT
-from adaptx.report.gains import comparisons
-from adaptx.report.measured import Measurements
+from adaptx.report.gains.contrasts import estimates, pooled_variances
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gains.gains import comparisons
+from adaptx.report.gains.verdicts import pooled_over_arms
 from adaptx.report.power.deviations import Measured
 from adaptx.report.power.planned_contrasts import CONTRAST
+from adaptx.report.results.measured import Measurements
 from adaptx.report.statistics.two_way import row_variance
-from adaptx.report.verdicts import pooled_over_arms
 
 RESAMPLES = 1_000
 """A variance from so many resamples is known to 5%, and the detectable gain to half of that."""

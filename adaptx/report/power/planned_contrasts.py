@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from adaptx.planning.contrasts import compared_languages, compared_seeds
 from adaptx.planning.naming import factors
 from adaptx.planning.plan import Plan
-from adaptx.report.planned import labels
 from adaptx.report.power.design import Design, ScoredSet
 from adaptx.report.power.planned_gains import Count, unusable
+from adaptx.report.results.planned import labels
 from adaptx.specs import Contrast, Evaluate
 
 CONTRAST = "contrast"
 Block = tuple[str, str, tuple[str, ...], tuple[int, ...]]
-"""(task, checkpoint, languages, seeds): models that share these are pooled, as in `adaptx.report.contrasts`."""
+"""(task, checkpoint, languages, seeds): models that share these are pooled, as in `adaptx.report.gains.contrasts`."""
 
 
 @dataclass(frozen=True, kw_only=True)

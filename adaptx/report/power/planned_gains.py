@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from adaptx.planning.plan import Plan
-from adaptx.report.baselines import match
-from adaptx.report.gain import SOURCE, ZERO_SHOT
-from adaptx.report.gains import averages
-from adaptx.report.planned import PlannedVariant, planned_variants
+from adaptx.report.gains.gain import SOURCE, ZERO_SHOT
+from adaptx.report.gains.gains import averages
 from adaptx.report.power.design import Design, ScoredSet
 from adaptx.report.power.row_counts import RowCount
+from adaptx.report.results.baselines import match
+from adaptx.report.results.planned import PlannedVariant, planned_variants
 from adaptx.specs import Evaluate, PrimaryComparisons
 
 Count = Callable[[Evaluate], RowCount | None]

@@ -7,8 +7,7 @@ import numpy as np
 
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
-from adaptx.report.gain import ALPHA
-from adaptx.report.measured import ScoredEvaluation, measure
+from adaptx.report.gains.gain import ALPHA
 from adaptx.report.power.design import Design, family_sizes
 from adaptx.report.power.detecting import detectable
 from adaptx.report.power.deviations import Deviations, Source
@@ -16,6 +15,7 @@ from adaptx.report.power.knowledge import Given, Knowledge, learn
 from adaptx.report.power.planned_contrasts import contrast_designs
 from adaptx.report.power.planned_gains import Count, gain_designs
 from adaptx.report.power.row_counts import RowCount, count_rows
+from adaptx.report.results.measured import ScoredEvaluation, measure
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from adaptx.report.cells import NOTHING, count, percent
 from adaptx.report.power.deviations import ASSUMED, Source
 from adaptx.report.power.planned_contrasts import CONTRAST
 from adaptx.report.power.power import Power
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.tables import Column, Table, TableCell
+from adaptx.report.tables.cells import NOTHING, count, percent
+from adaptx.report.tables.table import Column, Table, TableCell
 
 ORIGINS: dict[Source, str] = {
     "measured": "measured in the store",

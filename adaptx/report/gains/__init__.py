@@ -1,0 +1,1 @@
+"""Gains, contrasts and trends, with intervals and verdicts."""

@@ -1,0 +1,222 @@
+"""Gains over the matched baseline: in each language, in averages and in classes of languages.
+
+Each of these quantities is a weighted sum of the scores in several languages, so one rule gives its score, gain,
+interval and p-value. A resample draws test examples with replacement. The gain on a resample is the variant's score
+minus the baseline's score on the same draw. With several seeds, gains are averaged over the seeds, which share each
+resample.
+"""
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from adaptx.metrics import METRICS
+from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
+from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.verdicts import Comparison, drawn_rows, verdicts, without_interval
+from adaptx.report.results.baselines import Match, is_baseline, match
+from adaptx.report.results.language_classes import language_classes
+from adaptx.report.results.measured import Measurements, Variant
+from adaptx.report.results.pairs import ByLanguage, permuted_gains, resampled_gains
+from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
+from adaptx.report.statistics.near_edge import LanguageGain, NearEdge, near_edge
+from adaptx.specs import Evaluate, PrimaryComparisons
+
+Quantities = dict[tuple[str, str], dict[str, float]]
+"""(attribute, quantity) -> language -> its weight. The attribute is empty unless the quantity is a language class."""
+
+
+def compute_gains(
+    measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
+) -> list[Gain]:
+    """Return the gains of all variants, ordered by task, metric, variant and quantity.
+
+    resamples: number of bootstrap resamples, and also number of permutations for the p-values.
+    primary: the recipe's primary comparisons. If they are an average, its gains are one family over all tasks.
+    """
+    return verdicts(comparisons(measurements, resamples, primary))
+
+
+def comparisons(
+    measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
+) -> list[Comparison]:
+    """Return the comparisons from which `compute_gains` makes its gains, in the same order."""
+    found: list[Comparison] = []
+    for task in measurements.tasks:
+        variants = measurements.variants(task.name)
+        matches = {id(variant): match(variant, variants) for variant in variants}
+        labels = list(dict.fromkeys(variant.label for variant in variants))
+        pairs = [(v, m.baseline) for v in variants if (m := matches[id(v)]).baseline is not None]
+        resampled = resampled_gains(pairs, task.metrics, resamples)
+        permuted = permuted_gains(pairs, task.metrics, resamples)
+        for metric in task.metrics:
+            for label in labels:
+                same = [variant for variant in variants if variant.label == label]
+                compared = _comparisons(same, metric, matches, resampled[metric], permuted[metric])
+                found += [_marked(each, primary, metric == task.metrics[0]) for each in compared]
+    return found
+
+
+def _marked(comparison: Comparison, primary: PrimaryComparisons | None, first_metric: bool) -> Comparison:
+    """Return the comparison with its `Gain.standing` filled in."""
+    if primary is None:
+        return comparison
+    is_primary = first_metric and comparison.gain.quantity == primary
+    return replace(comparison, gain=replace(comparison.gain, standing="primary" if is_primary else "exploratory"))
+
+
+def _comparisons(
+    same: Sequence[Variant],
+    metric: str,
+    matches: Mapping[int, Match[Variant]],
+    resampled: Mapping[int, ByLanguage],
+    permuted: Mapping[int, ByLanguage],
+) -> list[Comparison]:
+    """Return a variant's comparisons with its baseline, one per quantity. Scores and gains are averaged over seeds.
+
+    same: the variant's models, one per seed.
+    """
+    first = same[0]
+    paired = [(variant, m.baseline) for variant in same if (m := matches[id(variant)]).baseline is not None]
+    common = [set(variant.languages) for variant in same]
+    notes = list(dict.fromkeys(m.note for v in same if (m := matches[id(v)]).note and not is_baseline(v)))
+    if paired and len(paired) < len(same):
+        notes.append(f"gain over the {len(paired)} of {len(same)} seeds that have a baseline")
+    found: list[Comparison] = []
+    for (attribute, quantity), weights in quantities(first, set[str].intersection(*common)).items():
+        alone = replace(_without_baseline(same, metric, quantity, weights), attribute=attribute)
+        usable = [(v, b) for v, b in paired if all(language in resampled[id(v)] for language in weights)]
+        if not usable:
+            unlike = ["its baseline was not scored on the same rows"] if paired else []
+            found.append(Comparison(replace(alone, note="; ".join(notes + unlike))))
+            continue
+        by_seed = [total_score(v, metric, weights) - total_score(b, metric, weights) for v, b in usable]
+        gained = replace(
+            alone,
+            baseline=", ".join(dict.fromkeys(b.label for _, b in usable)),
+            baseline_score=_mean(total_score(b, metric, weights) for _, b in usable),
+            gain=_mean(by_seed),
+            note="; ".join(notes),
+            by_seed=tuple(by_seed),
+            seeds_compared=len(by_seed),
+            seed_deviation=float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else None,
+        )
+        single = [lang for lang in weights if len(np.unique(first.languages[lang].examples.rows)) < 2]
+        if single:
+            said = f"no interval for {', '.join(single)}: its test set has a single row, which cannot be resampled"
+            found.append(Comparison(replace(gained, note="; ".join([*notes, said]))))
+            continue
+        redrawn_SR, exchanged_SR = (
+            np.stack([_weighted(drawn[id(variant)], weights) for variant, _ in usable])
+            for drawn in (resampled, permuted)
+        )
+        rows = drawn_rows(by_seed, redrawn_SR, exchanged_SR, _near_edge(usable, metric, weights, resampled))
+        found.append(Comparison(gained if rows is not None else without_interval(gained), tuple(by_seed), rows))
+    return found
+
+
+def _near_edge(
+    pairs: Sequence[tuple[Variant, Variant]],
+    metric: str,
+    weights: Mapping[str, float],
+    resampled: Mapping[int, ByLanguage],
+) -> NearEdge | None:
+    """Return the data for Newcombe's intervals, which suit gains that rest on few rows (`statistics/near_edge.py`).
+
+    Return None if no language needs them, or if the metric is not a mean over rows.
+
+    pairs: for each seed, the variant and its baseline.
+    """
+
+    def scores_sn(which: int, language: str) -> Floats:
+        return np.stack([pair[which].languages[language].statistics[metric][:, 0] for pair in pairs])
+
+    first = pairs[0][0]
+    if not all(METRICS[metric].is_mean_of_rows(first.languages[lang].statistics[metric]) for lang in weights):
+        return None
+    return near_edge(
+        [
+            LanguageGain(
+                weight=weight,
+                ours_SN=scores_sn(0, language),
+                theirs_SN=scores_sn(1, language),
+                cluster_N=first.languages[language].examples.rows,
+                redrawn_SR=np.stack([resampled[id(variant)][language] for variant, _ in pairs]),
+            )
+            for language, weight in weights.items()
+        ]
+    )
+
+
+def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weights: Mapping[str, float]) -> Gain:
+    """Return the variant's score in a quantity as a `Gain` that has no gain yet."""
+    first = same[0]
+    return Gain(
+        task=first.task.name,
+        metric=metric,
+        model=first.factors.model,
+        method=first.factors.method,
+        start=first.factors.start,
+        intermediate=first.factors.intermediate,
+        target=first.factors.target,
+        variant=first.label,
+        is_baseline=is_baseline(first),
+        seeds=len(same),
+        quantity=quantity,
+        languages=tuple(weights),
+        examples=sum(len(first.languages[language].examples.rows) for language in weights),
+        score=_mean(total_score(variant, metric, weights) for variant in same),
+        one_class=", ".join(said for language in weights if (said := _one_class(same, language))),
+    )
+
+
+def _one_class(same: Sequence[Variant], language: str) -> str:
+    """Return `de (entailment)` if the model of a seed predicts a single class in German, else an empty string."""
+    found = (variant.languages[language].predicted_class for variant in same)
+    classes = dict.fromkeys(each for each in found if each is not None)
+    return f"{language} ({' or '.join(classes)})" if classes else ""
+
+
+def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
+    """Return the `averages` over those languages of a variant that are in `languages`."""
+    return averages([each.evaluate for language, each in variant.languages.items() if language in languages])
+
+
+def averages(evaluates: Sequence[Evaluate]) -> dict[str, dict[str, float]]:
+    """Return quantity (`ZERO_SHOT`) -> language (`de`) -> weight (0.5). A quantity without languages is left out.
+
+    evaluates: the evaluations of one variant, one per language.
+    """
+    others = zero_shot_weights(evaluates)
+    source = equal_weights([each.language for each in evaluates if each.language not in others])
+    found = {ZERO_SHOT: others} if others else {}
+    if source:
+        found[SOURCE] = source
+    if source and others:
+        found[GAP] = source | {language: -weight for language, weight in others.items()}
+    return found
+
+
+def quantities(variant: Variant, languages: Container[str]) -> Quantities:
+    """Return the language weights of each quantity: single languages, averages, classes of zero-shot languages."""
+    found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
+    means = zero_shot_quantities(variant, languages)
+    found |= {("", quantity): weights for quantity, weights in means.items()}
+    others = means.get(ZERO_SHOT, {})
+    for attribute, classes in language_classes(variant.evaluate.checkpoint, others).items():
+        found |= {(attribute, name): equal_weights(members) for name, members in classes.items()}
+    return found
+
+
+def total_score(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
+    """Return the weighted sum of a variant's scores in several languages."""
+    return sum(w * variant.languages[language].scores[metric] for language, w in weights.items())
+
+
+def _weighted(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
+    return np.sum([weight * scores[language] for language, weight in weights.items()], axis=0)
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values)))

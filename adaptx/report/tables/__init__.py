@@ -1,0 +1,1 @@
+"""The report's tables as cells of plain text, and how they are drawn."""
