@@ -38,6 +38,7 @@ from adaptx.report.statistics.bootstrap import ExampleRows, Floats, resampled_su
 from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.mixed_regression import MIXED_MODEL, mixed_regression
 from adaptx.report.statistics.trend import SizedModel, Trend, trend
+from adaptx.report.statistics.two_way import row_variance
 
 ALPHA = 0.05
 LOW, HIGH = ("low 1", "low 2", "low 3", "low 4"), ("high 1", "high 2", "high 3", "high 4")
@@ -92,7 +93,8 @@ def series(setting: Sizes, generator: np.random.Generator, resamples: int) -> di
         redrawn_MSR = np.mean([redrawn[language] for language in languages], axis=0)
         return [Draws(*each) for each in zip(by_seed_MS, redrawn_MSR, strict=True)]
 
-    whole = _trend(log_M, draws((*LOW, *HIGH)))
+    gain_of_models = draws((*LOW, *HIGH))
+    whole = _trend(log_M, gain_of_models)
     apart = [one.minus(other) for one, other in zip(draws(LOW), draws(HIGH), strict=True)]
     of_models = float(np.polyfit(log_M, true_M, 1)[0])
     assert whole.test is not None
@@ -103,10 +105,10 @@ def series(setting: Sizes, generator: np.random.Generator, resamples: int) -> di
     slopes = [[float(np.polyfit(log_M, means_LM[lang], 1)[0]) for lang in languages] for languages in (LOW, HIGH)]
     welch: Any = stats.ttest_ind(*slopes, equal_var=False)
     welch_low, welch_high = map(float, welch.confidence_interval(0.95))
-    observed_MS = np.array([each.by_seed_S for each in draws((*LOW, *HIGH))])
+    observed_MS = np.array([each.by_seed_S for each in gain_of_models])
     return {
         "rows and seeds": Found(*whole.test.interval(), whole.test.p, models=of_models),
-        "rows and seeds, pooled": _pooled(whole, setting, of_models),
+        "rows and seeds, pooled": _pooled(whole, gain_of_models, setting, of_models),
         "line over means": Found(*whole.over_models, _p_over_means(log_M, whole), models=of_models),
         "random model term": _random_term(log_M, observed_MS, of_models),
         "low minus high": Found(*resources.interval(), resources.p),
@@ -138,14 +140,15 @@ def _trend(log_M: Floats, draws: list[Draws]) -> Trend:
     return found
 
 
-def _pooled(found: Trend, setting: Sizes, of_models: float) -> Found:
+def _pooled(found: Trend, models: list[Draws], setting: Sizes, of_models: float) -> Found:
     """Return the slope with one variance over seeds for all sizes."""
-    assert found.test is not None
-    means, log_M = found.means, found.log_M
+    log_M = found.log_M
     weight_M = (log_M - log_M.mean()) / ((log_M - log_M.mean()) ** 2).sum()
-    seeds = float(means.seeds_M.mean()) * float(weight_M @ weight_M)
-    rows = float(weight_M @ means.rows_MM @ weight_M)
-    variance = max(rows + seeds - float(weight_M**2 @ means.by_seed_M), rows, seeds)
+    of_seeds = np.mean([np.var(each.by_seed_S, ddof=1) for each in models]) / setting.seeds
+    seeds = float(of_seeds) * float(weight_M @ weight_M)
+    rows = float(np.var(np.tensordot(weight_M, [each.redrawn_SR.mean(axis=0) for each in models], axes=1)))
+    by_seed = float(weight_M**2 @ [row_variance(each.redrawn_SR).by_seed for each in models])
+    variance = max(rows + seeds - by_seed, rows, seeds)
     degrees = setting.sizes * (setting.seeds - 1) * (variance / seeds) ** 2
     half = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * variance**0.5
     p = float(2 * stats.t.sf(abs(found.change) / variance**0.5, degrees))

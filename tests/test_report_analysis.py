@@ -24,7 +24,7 @@ from adaptx.report.page.answer import answer
 from adaptx.report.results.measured import Measurements, measure
 from adaptx.report.results.redrawn import Redrawn, redraw
 from adaptx.report.results.styles import variant_styles
-from adaptx.report.statistics.draws import Draws
+from adaptx.report.statistics.draws import Draws, several_means
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables.breakdown import breakdown_tables, class_gains
@@ -369,6 +369,20 @@ def test_budgets_of_one_checkpoint_are_a_line_over_operations(gains: list[Gain],
     assert found.trend.decades == pytest.approx(np.log10(found.sizes[-1] / found.sizes[0]))
     said = scaling_sentences(TARGET, [found], "operations of the intermediate training")[0]
     assert "over these 3 budgets, the gain rises with operations of the intermediate training along a line, +1." in said
+
+
+def test_budgets_over_the_same_baselines_are_compared_seed_by_seed(redrawn: Redrawn) -> None:
+    gained = {
+        label: gain
+        for label in redrawn.variants
+        if (gain := redrawn.gain(label, {"de": 1.0})) is not None and "size-0" in label
+    }
+    assert len(gained) > 1
+    for label, gain in gained.items():
+        assert gain.baselines == tuple(id(redrawn.baselines[id(seed)]) for seed in redrawn.variants[label])
+    assert len({gain.baselines for gain in gained.values()}) == 1, "one size has one baseline per seed"
+    assert several_means([*gained.values()]).groups == (tuple(range(len(gained))),)
+    assert redrawn.score(label, {"de": 1.0}).baselines == ()
 
 
 def test_gain_against_intermediate_compute_has_a_point_for_each_training(

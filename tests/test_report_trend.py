@@ -49,6 +49,84 @@ def test_one_model_has_the_interval_over_rows_and_seeds() -> None:
     assert gain.test.degrees == pytest.approx(expected.degrees)
 
 
+BASELINES = (1, 2, 3)
+
+
+def over_one_baseline(models: list[SizedModel], baseline_S: Floats, redrawn_SR: Floats) -> list[SizedModel]:
+    """The same models, whose gains are over one baseline per seed with these scores and redrawn scores."""
+    return [
+        SizedModel(
+            each.size,
+            Draws(each.gain.by_seed_S - baseline_S, each.gain.redrawn_SR - redrawn_SR, BASELINES[: len(baseline_S)]),
+        )
+        for each in models
+    ]
+
+
+def test_the_change_between_two_budgets_is_a_paired_test_over_seeds() -> None:
+    small, large = np.array([0.01, 0.03, 0.08]), np.array([0.06, 0.07, 0.09])
+    models = [SizedModel(1e12, still(*small)), SizedModel(1e14, still(*large))]
+    found = trend(over_one_baseline(models, np.zeros(3), np.zeros((3, 50))))
+    assert found is not None
+    assert found.test is not None
+    paired = stats.ttest_rel(large, small)
+    assert found.test.p == pytest.approx(paired.pvalue)
+    assert found.test.interval() == pytest.approx(tuple(paired.confidence_interval(0.95)))
+
+
+@given(st.integers(0, 2**31), st.integers(2, 5), st.floats(0, 0.2))
+@settings(max_examples=30, deadline=None)
+def test_a_baseline_that_all_budgets_share_does_not_move_their_slope(seed: int, count: int, deviation: float) -> None:
+    """Neither its seeds nor its rows do. The height of the line has all of its error."""
+    generator = np.random.default_rng(seed)
+    models = [SizedModel(10**log, drawn(0.02 * generator.normal(size=3), generator, 0.01, 0.01))
+              for log in np.linspace(12, 14, count)]  # fmt: skip
+    baseline_S = deviation * generator.normal(size=3)
+    redrawn_SR = baseline_S[:, None] + deviation * generator.normal(size=(3, 400))
+    alone = trend(over_one_baseline(models, np.zeros(3), np.zeros((3, 400))))
+    found = trend(over_one_baseline(models, baseline_S, redrawn_SR))
+    assert alone is not None
+    assert alone.test is not None
+    assert found is not None
+    assert found.test is not None
+    assert found.change == pytest.approx(alone.change, abs=1e-9)
+    assert found.test.standard_error == pytest.approx(alone.test.standard_error, rel=1e-6)
+    assert found.test.degrees == pytest.approx(alone.test.degrees, rel=1e-5)
+    total = found.means.weighted(np.full(count, 1 / count))
+    expected = np.mean([each.gain.by_seed_S for each in models], axis=0) - baseline_S
+    assert total is not None
+    assert total.seed_error == pytest.approx(np.std(expected, ddof=1) / 3**0.5, rel=1e-6)
+
+
+def test_false_alarms_of_slopes_over_budgets_of_one_baseline() -> None:
+    """The budgets vary alike over seeds, or the largest or the smallest three times as much as the others."""
+    generator = np.random.default_rng(11)
+    alarms: list[float] = []
+    logs = (12, 12.6, 13.2, 13.8)
+    for deviations in ((1, 1, 1, 1), (1, 1, 1, 3), (3, 1, 1, 1)):
+        p_values, independent = [], []
+        for _ in range(300):
+            by_seed_MS = 0.01 * generator.normal(size=(4, 3)) * np.array(deviations)[:, None]
+            models = [SizedModel(10**log, still(*each)) for log, each in zip(logs, by_seed_MS, strict=True)]
+            baseline_S = 0.01 * generator.normal(size=3)
+            budgets = over_one_baseline(models, baseline_S, np.repeat(baseline_S[:, None], 50, axis=1))
+            p_values.append(p_of(budgets))
+            independent.append(p_of([SizedModel(each.size, still(*each.gain.by_seed_S)) for each in budgets]))
+        alarms.append(float(np.mean(np.array(p_values) < 0.05)))
+        if deviations == (1, 1, 1, 1):
+            assert np.mean(np.array(independent) < 0.05) < 0.03, "budgets taken as independent: too cautious"
+    assert np.mean(alarms) <= 0.06
+    assert max(alarms) <= 0.07, "one setting's share is known to about 0.01"
+    assert min(alarms) >= 0.03, "the test is exact"
+
+
+def p_of(models: list[SizedModel]) -> float:
+    found = trend(models)
+    assert found is not None
+    assert found.test is not None
+    return found.test.p
+
+
 def test_rows_that_move_all_sizes_alike_do_not_move_the_slope() -> None:
     generator = np.random.default_rng(2)
     shared = 0.02 * generator.normal(size=400)

@@ -45,12 +45,14 @@ class Redrawn:
         Return None if there is no such seed.
         """
         found: list[tuple[float, Floats]] = []
+        baselines: list[int] = []
         for variant in self.variants[label]:
             baseline = self.baselines.get(id(variant))
             if baseline is not None and set(weights) <= set(shared_languages(variant, baseline)):
                 (ours, ours_R), (theirs, theirs_R) = (self._score(each, weights) for each in (variant, baseline))
                 found.append((ours - theirs, ours_R - theirs_R))
-        return _stacked(found) if found else None
+                baselines.append(id(baseline))
+        return _stacked(found, tuple(baselines)) if found else None
 
     def _score(self, variant: Variant, weights: Mapping[str, float]) -> tuple[float, Floats]:
         redrawn = self.scores[id(variant)]
@@ -93,5 +95,6 @@ def _scores(variants: Sequence[Variant], metric: str, resamples: int) -> dict[in
     return found
 
 
-def _stacked(seeds: Sequence[tuple[float, Floats]]) -> Draws:
-    return Draws(np.array([measured for measured, _ in seeds]), np.stack([redrawn_R for _, redrawn_R in seeds]))
+def _stacked(seeds: Sequence[tuple[float, Floats]], baselines: tuple[int, ...] = ()) -> Draws:
+    measured_S = np.array([measured for measured, _ in seeds])
+    return Draws(measured_S, np.stack([redrawn_R for _, redrawn_R in seeds]), baselines)

@@ -2,13 +2,15 @@
 
 A slope over model sizes, the difference of two gaps and a single score are all such sums. The change from a small to a
 large model, for example, has the weights -1 and 1. All models are scored on the same rows, so redrawing rows moves
-their means together. Each model has its own seeds, which move its own mean only.
+their means together.
 
-With the weights w, the variance of a sum is w' R w + sum(w^2 s), minus the part that both terms contain (see
-`two_way`):
+The variance of a sum is rows + seeds, minus the part that both contain (see `two_way`):
 
-- R: the covariance of the means on redrawn rows;
-- s: each model's own variance over its seeds, because small models often vary more.
+- rows: the variance of the sum on redrawn rows;
+- seeds: a variance over seeds per group of models. Gains over the same baselines are one group: a seed moves all of
+  them, through its baseline and its training rows. The group is therefore summed seed by seed, and the variance of
+  these sums counts. A baseline that moves all gains alike does not move a slope. Any other model is a group of its own,
+  with its own variance, because small models often vary more.
 
 Suffixes of arrays: M models, S seeds, R resamples.
 """
@@ -33,10 +35,12 @@ class Draws:
     Attributes:
         by_seed_S: its value for each seed.
         redrawn_SR: the same values on redrawn rows.
+        baselines: a gain's baselines, given as the `id` of one model per seed; empty for a score.
     """
 
     by_seed_S: Floats
     redrawn_SR: Floats
+    baselines: tuple[int, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -45,7 +49,7 @@ class Draws:
 
     def minus(self, other: "Draws") -> "Draws":
         """Return the difference to another quantity of the same model, such as the score in other languages."""
-        return Draws(self.by_seed_S - other.by_seed_S, self.redrawn_SR - other.redrawn_SR)
+        return Draws(self.by_seed_S - other.by_seed_S, self.redrawn_SR - other.redrawn_SR, self.baselines)
 
     @property
     def test(self) -> TwoWay | None:
@@ -67,59 +71,63 @@ class Draws:
         return mean_R + (seeds / (seeds - 1)) ** 0.5 * (of_drawn_R - mean_R)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class SeveralMeans:
-    """Means of several models over their seeds, with the parts of their error.
+    """Means of several models over their seeds. Their redrawn values must come from the same resamples.
 
     Attributes:
-        rows_MM: covariance of the means on redrawn rows.
-        seeds_M: variance of each mean over seeds; zero if `over_seeds` is False.
-        degrees_M: degrees of freedom of `seeds_M`; infinite if `over_seeds` is False.
-        by_seed_M: the part that both variances contain; zero if `over_seeds` is False.
-        over_seeds: whether every model has at least `LEAST_SEEDS` seeds. Otherwise errors are over rows alone.
+        groups: places of the models that are summed seed by seed. Each model is in one group.
     """
 
+    models: tuple[Draws, ...]
+    groups: tuple[tuple[int, ...], ...]
     mean_M: Floats
-    rows_MM: Floats
-    seeds_M: Floats
-    degrees_M: Floats
-    by_seed_M: Floats
-    over_seeds: bool
+
+    @property
+    def over_seeds(self) -> bool:
+        """Whether every model has at least `LEAST_SEEDS` seeds. Otherwise errors are over rows alone."""
+        return all(len(each.by_seed_S) >= LEAST_SEEDS for each in self.models)
 
     def weighted(self, weight_M: Floats) -> TwoWay | None:
         """Return the weighted sum of the means with its error; None if nothing varies.
 
-        Degrees of freedom follow Satterthwaite 1946, because each model has a variance over seeds of its own.
+        Degrees of freedom follow Satterthwaite 1946, because each group has a variance over seeds of its own.
         """
-        square_M = weight_M**2
-        rows = float(weight_M @ self.rows_MM @ weight_M)
-        parts_M = square_M * self.seeds_M
-        seeds = float(parts_M.sum())
-        variance = with_overlap(rows, seeds, float(square_M @ self.by_seed_M))
+        sums = [self._sum(group, weight_M) for group in self.groups]
+        rows = float(np.var(np.sum([each.redrawn_SR.mean(axis=0) for each in sums], axis=0)))
+        by_seed, parts, degrees = 0.0, np.zeros(len(sums)), np.array([len(each.by_seed_S) - 1.0 for each in sums])
+        if self.over_seeds:
+            by_seed = sum(row_variance(each.redrawn_SR).by_seed for each in sums)
+            parts = np.array([np.var(each.by_seed_S, ddof=1) / len(each.by_seed_S) for each in sums])
+        seeds = float(parts.sum())
+        variance = with_overlap(rows, seeds, by_seed)
         if variance < _ROUNDING:
             return None
-        degrees = seeds**2 / float((parts_M**2 / self.degrees_M).sum()) if seeds > 0 else np.inf
         return TwoWay(
             mean=float(weight_M @ self.mean_M),
             standard_error=variance**0.5,
-            row_error=max(rows, 0.0) ** 0.5,
+            row_error=rows**0.5,
             seed_error=seeds**0.5,
-            degrees=degrees * (variance / seeds) ** 2 if seeds > 0 else np.inf,
+            degrees=variance**2 / float((parts**2 / degrees).sum()) if seeds > 0 else np.inf,
+        )
+
+    def _sum(self, group: tuple[int, ...], weight_M: Floats) -> Draws:
+        """Return the weighted sum of a group's models, seed by seed."""
+        models = [(weight_M[place], self.models[place]) for place in group]
+        return Draws(
+            np.sum([weight * each.by_seed_S for weight, each in models], axis=0),
+            np.sum([weight * each.redrawn_SR for weight, each in models], axis=0),
         )
 
 
 def several_means(models: Sequence[Draws]) -> SeveralMeans:
-    """Return the means of several models, whose redrawn values must come from the same resamples."""
-    over_seeds = all(len(each.by_seed_S) >= LEAST_SEEDS for each in models)
-    mean_MR = np.stack([each.redrawn_SR.mean(axis=0) for each in models])
-    nothing_M = np.zeros(len(models))
-    return SeveralMeans(
-        mean_M=np.array([each.mean for each in models]),
-        rows_MM=np.atleast_2d(np.cov(mean_MR, ddof=0)),
-        seeds_M=np.array([np.var(each.by_seed_S, ddof=1) / len(each.by_seed_S) for each in models], dtype=np.float64)
-        if over_seeds
-        else nothing_M,
-        degrees_M=np.array([len(each.by_seed_S) - 1.0 for each in models]) if over_seeds else nothing_M + np.inf,
-        by_seed_M=np.array([row_variance(each.redrawn_SR).by_seed for each in models]) if over_seeds else nothing_M,
-        over_seeds=over_seeds,
-    )
+    """Return the means of several models. Gains over the same baselines are one group.
+
+    Two gains that share only some baselines are in different groups. In a slope, whose weights add up to zero, this
+    makes the error too large and not too small.
+    """
+    groups: dict[tuple[tuple[int, ...], int | None], list[int]] = {}
+    for place, each in enumerate(models):
+        groups.setdefault((each.baselines, None if each.baselines else place), []).append(place)
+    means_M = np.array([each.mean for each in models])
+    return SeveralMeans(tuple(models), tuple(tuple(group) for group in groups.values()), means_M)

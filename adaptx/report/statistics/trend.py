@@ -80,7 +80,7 @@ def trend(models: Sequence[SizedModel]) -> Trend | None:
     log_M = np.log10(np.array([each.size for each in models], dtype=np.float64))
     family_M = np.unique([each.family for each in models], return_inverse=True)[1].astype(np.float64)
     of_families = [log_M[family_M == family] for family in np.unique(family_M)]
-    sizes = sum(_distinct(each) for each in of_families)
+    sizes = sum(len(alike_sizes(each)) for each in of_families)
     decades = max((float(np.ptp(each)) for each in of_families), default=0.0)
     is_line = decades >= LEAST_DECADES and sizes - len(of_families) >= LEAST_BEYOND
     if decades < _SAME or not (is_line or len(of_families) == 1):
@@ -100,8 +100,11 @@ def trend(models: Sequence[SizedModel]) -> Trend | None:
     )
 
 
-def _distinct(log_M: Floats) -> int:
-    return 1 + int(np.count_nonzero(np.diff(np.sort(log_M)) >= _SAME))
+def alike_sizes(log_M: Floats) -> list[tuple[int, ...]]:
+    """Return the places of the models of each distinct size, in order of size."""
+    order_M = np.argsort(log_M, kind="stable")
+    breaks = np.flatnonzero(np.diff(log_M[order_M]) >= _SAME) + 1
+    return [tuple(map(int, places)) for places in np.split(order_M, breaks)]
 
 
 def _slope_weights(log_M: Floats, family_M: Floats) -> Floats:
