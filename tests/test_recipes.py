@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from support.questions import imported
 from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.planning.tuning import searches
+from adaptx.report.gains.contrast import ContrastResult
+from adaptx.report.tables.contrasts import contrast_answer
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Merge, Mixture, Rows, Sequential, Train
 
@@ -162,6 +165,28 @@ def test_a_questions_page_says_what_the_recipe_and_planning_say(name: str) -> No
     written = (questions.PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert written == questions.page(name), "write it anew: PYTHONPATH=tests python -m support.questions"
     assert (questions.ROOT / "docs" / "results" / f"{name}.md").is_file()
+
+
+def test_a_questions_page_reads_the_sentences_of_the_report() -> None:
+    known = ContrastResult(
+        name="NLI after SNLI",
+        metric="accuracy",
+        difference=0.04,
+        by_seed=(0.03, 0.04, 0.05),
+        corrected_low=0.01,
+        corrected_high=0.07,
+        holm_p=0.01,
+        corrected_detectable=0.03,
+    )
+    lost = replace(known, difference=-0.04, corrected_low=-0.07, corrected_high=-0.01, corrected_detectable=0.05)
+    undecided = replace(known, difference=0.01, corrected_low=-0.02, corrected_high=0.04, holm_p=0.4)
+    page = "\n\n".join(f"**{sentence}**" for sentence in contrast_answer((known, lost, undecided)))
+    read = [questions.short(found) for found in questions.PRIMARY.finditer(page)]
+    assert read == [
+        "NLI after SNLI: +4.0 [+1.0, +7.0], a gain",
+        "NLI after SNLI: −4.0 [−7.0, −1.0], a loss",
+        "NLI after SNLI: +1.0 [−2.0, +4.0], undecided (a difference of 3.0 would have been found)",
+    ]
 
 
 @pytest.mark.usefixtures("plans_with_adapters")

@@ -5,6 +5,7 @@ medium sizes, whose tables are in docs/results/.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from adaptx.planning.recipe_file import load_recipe
 from adaptx.report.power.power import planned_power
 from adaptx.report.power.tables import power_sentence
 from adaptx.sources.sources import Sources
+from adaptx.specs import Train
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "questions"
@@ -35,6 +37,12 @@ COUNTS = {
 
 
 SIZES = ("full", "medium", "small")
+PRIMARY = re.compile(
+    r"^\*\*(?P<name>[^*]+): (?P<interval>\S+ \[[^]]*\]) points of \S+ "
+    r"\([^)]*?(?P<seeds>\d+) seeds[^)]*\)\. This is (?P<verdict>[^*]+)\.\*\*$",
+    re.MULTILINE,
+)
+"""The sentence about a declared contrast on a page of results (`adaptx/report/tables/contrasts.py`)."""
 
 
 def file(name: str) -> Path:
@@ -65,6 +73,7 @@ def page(name: str) -> str:
     full, medium = (priced(plans[size]) for size in ("full", "medium"))
     parts = [
         f"# {question}",
+        *_answer(name, plans),
         *paragraphs,
         "## What the full size costs",
         f"With nothing stored, `adaptx plan recipes/{name}.py` estimates:",
@@ -80,26 +89,40 @@ def page(name: str) -> str:
         "## What the medium size costs, and what it can see",
         f"{_count(name, 1).capitalize()}: {_minutes(medium)} minutes on two CPU cores at an assumed 100 GFLOP/s and 30 "
         f"tokens per text, which is more than the texts have. {_seen(plans['medium'])}".rstrip(),
-        "## What was measured at medium size",
-        *_measured(name),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _measured(name: str) -> tuple[str, ...]:
-    """Return the answers that the report printed, read from the page of results."""
+def _answer(name: str, plans: Mapping[str, Plan]) -> tuple[str, ...]:
+    """Return the paragraphs that answer the question at medium size, with what they do not say."""
     results = (RESULTS / f"{name}.md").read_text(encoding="utf-8")
-    answers = re.findall(r"^\*\*(\S.+\.)\*\*$", results, re.MULTILINE)
+    contrasts = list(PRIMARY.finditer(results))
+    answers = [short(found) for found in contrasts]
     if not answers or not results.startswith("# Medium results"):
         return (
-            f"It has not been run at this size yet. [Tables of a smoke run](../results/{name}.md) show what its report "
-            "looks like; no conclusion follows from them.",
+            f"This has not been run at medium size yet. [Tables of a smoke run](../results/{name}.md) show what its "
+            "report looks like; no conclusion follows from them.",
         )
+    small, large = (_models(plans[size]) for size in ("medium", "full"))
+    seeds = " to ".join(sorted({found["seeds"] for found in contrasts}, key=int))
     return (
-        "These answers come from small models, and hold for those alone:",
-        "\n".join(f"- {each}" for each in answers),
-        f"Tables, exact settings and other possible explanations: [results](../results/{name}.md).",
+        f"**At medium size** ({small}; differences in points with 95% intervals over test rows and {seeds} seeds, "
+        f"corrected for all declared contrasts): {'; '.join(answers)}. The full size ({large}) has not been run, so "
+        f"this says nothing about larger models, more rows or other tasks. [Tables](../results/{name}.md).",
     )
+
+
+def short(found: re.Match[str]) -> str:
+    """Return a contrast's result in short, such as `NLI after SNLI rather than alone +2.0 [0.5, 3.5], a gain`."""
+    verdict = found["verdict"]
+    needed = re.search(r"a true difference of ([\d.]+) points", verdict)
+    said = f"undecided (a difference of {needed[1]} would have been found)" if needed else re.split("[.,]", verdict)[0]
+    return f"{found['name']}: {found['interval']}, {said}"
+
+
+def _models(plan: Plan) -> str:
+    nodes = (*plan.nodes, *plan.later)
+    return ", ".join(dict.fromkeys(node.stage.model.name for node in nodes if isinstance(node.stage, Train)))
 
 
 def priced(plan: Plan) -> GpuCosts:
