@@ -14,7 +14,7 @@ from adaptx.backbones.batching import Encoding, collate, encode_texts
 from adaptx.catalog import HELLASWAG, LAREQA, NTREX_MLM, PAWSX, SIB200, SQUAD, UDPOS
 from adaptx.data.examples import Examples
 from adaptx.execution.building import FinishedModel, finished_model
-from adaptx.execution.serving import _predict
+from adaptx.execution.serving import predict_examples
 from adaptx.exporting.export import export_stage
 from adaptx.exporting.holding import Library
 from adaptx.exporting.library_heads import AUTO_CLASSES
@@ -158,7 +158,7 @@ def _piped(job: dict[str, Any], train: Train, shop: Any) -> list[Any] | None:
     if name not in SUPPORTED_TASKS or (task.name == "udpos" and job["spaced"]):
         return None
     columns = {role: [row[place] for row in rows] for place, role in enumerate(ROLES[task.name])}
-    predicted = _predict(train, task, shop, Examples(rows=tuple(range(len(rows))), columns=columns))
+    predicted = predict_examples(train, task, shop, Examples(rows=tuple(range(len(rows))), columns=columns))
     inputs: list[Any] = [
         " ".join(row[0]) if task.name == "udpos" else dict(zip(("text", "text_pair"), row, strict=False))
         for row in rows

@@ -12,7 +12,8 @@ from adaptx.costs.stages import cost
 from adaptx.display.plan import Placement, plan_json
 from adaptx.errors import UserError
 from adaptx.execution.building import finished_model, model_to_train
-from adaptx.execution.serving import predict_file, score_file
+from adaptx.execution.predicting import predict_file
+from adaptx.execution.scoring import score_file
 from adaptx.formats.interface import TrainedHead
 from adaptx.methods.module import capture
 from adaptx.planning.edits import Edits
@@ -434,7 +435,7 @@ def test_a_merge_predicts_and_scores_rows_of_ones_own(done, world, tmp_path):
             with pytest.raises(UserError, match="merged without a head"):
                 predict_file(shop.store, world.sources, name, file, Resources("cpu"))
         else:
-            (row,) = predict_file(shop.store, world.sources, name, file, Resources("cpu"))
+            (row,) = predict_file(shop.store, world.sources, name, file, Resources("cpu")).records
             assert row["prediction"] in tiny.LABELS
             assert score_file(shop.store, world.sources, name, file, Resources("cpu"))["rows_used"] == 1
 

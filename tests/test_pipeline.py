@@ -208,7 +208,7 @@ def test_few_target_rows_continue_module_and_head(world, done):
 
 
 def test_a_user_file_with_an_unknown_label_is_named_by_its_line(world, done, tmp_path):
-    from adaptx.execution.serving import score_file
+    from adaptx.execution.scoring import score_file
     from adaptx.specs import Resources
 
     plan, shop, _ = done
@@ -221,7 +221,7 @@ def test_a_user_file_with_an_unknown_label_is_named_by_its_line(world, done, tmp
 
 def test_intervals_of_a_users_file_draw_rows_that_share_a_text_together(world, done, tmp_path):
     """Rows that stand three times tell no more than one: only a column `cluster` says that they are independent."""
-    from adaptx.execution.serving import score_file
+    from adaptx.execution.scoring import score_file
     from adaptx.specs import Resources
 
     plan, shop, _ = done
@@ -246,7 +246,7 @@ def test_intervals_of_a_users_file_draw_rows_that_share_a_text_together(world, d
 
 
 def test_predict_gives_the_very_probabilities_of_the_training(world, done):
-    from adaptx.execution.serving import predict_file
+    from adaptx.execution.predicting import predict_file
     from adaptx.specs import Resources
 
     plan, shop, live = done
@@ -257,6 +257,7 @@ def test_predict_gives_the_very_probabilities_of_the_training(world, done):
         lines = []
         for language in ("xa", "xb"):
             file = world.folder / f"tiny/nli/{language}/test.parquet"
-            lines += predict_file(Store(shop.store.root), world.sources, fingerprint[:12], file, Resources("cpu"))
+            kept = Store(shop.store.root)
+            lines += predict_file(kept, world.sources, fingerprint[:12], file, Resources("cpu")).records
         found = np.array([list(line["probabilities"].values()) for line in lines], dtype=np.float32)
         assert np.array_equal(found, live[fingerprint]), case

@@ -233,7 +233,7 @@ def test_answers_that_no_window_holds_are_said_and_recorded(world, tmp_path):
 
 def test_rules_of_a_language_need_the_language(world, tmp_path):
     """MLQA's rules drop each language's articles: `la` is one in Spanish, not in English."""
-    from adaptx.execution.serving import score_file
+    from adaptx.execution.scoring import score_file
     from adaptx.specs import Resources
 
     word = tiny.word("en", 1)
@@ -265,7 +265,7 @@ def test_rules_of_a_language_need_the_language(world, tmp_path):
 
 
 def test_a_module_of_another_checkpoint_is_refused_with_both_digests(world, tmp_path):
-    from adaptx.execution.serving import predict_file
+    from adaptx.execution.predicting import predict_file
     from adaptx.specs import Resources
 
     mirror = tmp_path / "mirror"

@@ -14,7 +14,7 @@ from support.text_bench import ARCHITECTURES, NLI_TEXT, TOPIC_TEXT, add_models
 from adaptx.catalog import COPA, MNLI, SQUAD_V2, UDPOS
 from adaptx.catalog.prompts import ANSWER_FROM_CONTEXT, CONTINUATION, NLI_YES_NO, TAGS
 from adaptx.errors import UserError
-from adaptx.execution import serving
+from adaptx.execution import predicting, scoring
 from adaptx.specs import (
     Best,
     Bottleneck,
@@ -129,13 +129,15 @@ def test_starts_and_reloading(world, models, architecture, tmp_path):
         stored = tiny.folder_of(plan, shop, train).name
         file = tmp_path / f"{name}.csv"
         file.write_text("text,pair\nrumi pere,pere\nnepa papu nusa,rumi\n")
-        told = [serving.predict_file(shop.store, world.sources, stored, file, Resources("cpu")) for _ in range(2)]
+        told = [
+            predicting.predict_file(shop.store, world.sources, stored, file, Resources("cpu")).records for _ in range(2)
+        ]
         assert told[0] == told[1]
         assert [set(row["probabilities"]) for row in told[0]] == [set(tiny.LABELS)] * 2
     if architecture == "llama":
         labelled = tmp_path / "labelled.csv"
         labelled.write_text("text,pair,label\nrumi pere,pere,entailment\nnepa papu nusa,rumi,neutral\n")
-        scored = serving.score_file(shop.store, world.sources, stored, labelled, Resources("cpu"))
+        scored = scoring.score_file(shop.store, world.sources, stored, labelled, Resources("cpu"))
         assert set(scored["metrics"]) == {"accuracy"}
 
 
@@ -149,17 +151,17 @@ def test_rows_of_ones_own_are_asked_in_their_language(world, models, tmp_path):
     rows = world.folder / f"{tiny.NLI.rows_in('xa').address}.parquet"
 
     def predicted(language):
-        lines = serving.predict_file(shop.store, world.sources, stored, rows, Resources("cpu"), language)
-        return [line["prediction"] for line in lines], [line["probabilities"] for line in lines]
+        found = predicting.predict_file(shop.store, world.sources, stored, rows, Resources("cpu"), language)
+        return [line["prediction"] for line in found.records], [line["probabilities"] for line in found.records]
 
     refused = r"the language of the rows is unknown, and needed for the prompt of task nli; .*--language: en, xa, xb"
     with pytest.raises(UserError, match=refused):
         predicted(None)
     with pytest.raises(UserError, match="the prompt of task nli"):
-        serving.score_file(shop.store, world.sources, stored, rows, Resources("cpu"))
+        scoring.score_file(shop.store, world.sources, stored, rows, Resources("cpu"))
     assert predicted("xa")[0] == result_of(plan, shop, Evaluate(train, tiny.NLI, "xa"))["predictions"]
     assert predicted("xa")[1] != predicted("en")[1]
-    scored = serving.score_file(shop.store, world.sources, stored, rows, Resources("cpu"), "xa")
+    scored = scoring.score_file(shop.store, world.sources, stored, rows, Resources("cpu"), "xa")
     assert scored["metrics"] == result_of(plan, shop, Evaluate(train, tiny.NLI, "xa"))["metrics"]
     assert scored["language"] == "xa"
 

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from adaptx.api import DEFAULT_STORE
-from adaptx.cli.options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, telling_left_out
+from adaptx.cli.columns import ColumnsOption, read_columns
+from adaptx.cli.options import DataOption, DeviceOption, JsonOption, StoreOption, err, out, tell, telling_left_out
 from adaptx.cli.paths import new_file
 from adaptx.errors import UserError
+from adaptx.files.standard_input import STANDARD_INPUT
 from adaptx.sources.sources import Sources
 from adaptx.specs import Resources
 from adaptx.store.json_text import json_text
@@ -22,49 +24,64 @@ LanguageOption = Annotated[
 ]
 
 
-def _note(text: str) -> None:
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def predict(
     stage: Annotated[str, typer.Argument(help="A training's folder name, or a prefix of its fingerprint.")],
     file: Annotated[
-        Path, typer.Argument(help="File of rows: .csv, .tsv, .jsonl or .parquet; for tagging also .conll or .conllu.")
+        Path,
+        typer.Argument(
+            help="File of rows: .csv, .tsv, .jsonl or .parquet; for tagging also .conll or .conllu; - for standard "
+            "input."
+        ),
     ],
     store: StoreOption = DEFAULT_STORE,
     data: DataOption = None,
     device: DeviceOption = None,
     language: LanguageOption = None,
+    columns: ColumnsOption = None,
     target: Annotated[
         Path | None,
         typer.Option(
-            "--out", parser=new_file, metavar="FILE", help="Write the JSON lines to this file instead of the terminal."
+            "--out",
+            parser=new_file,
+            metavar="FILE",
+            help="Write to this file, which ends in .csv, .jsonl or .parquet. Without it, JSON lines are printed.",
         ),
     ] = None,
 ) -> None:
-    """Print a trained stage's predictions for your own rows, one JSON line per row.
+    """Write the rows of a file with a trained stage's predictions.
 
-    Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv
+    The file's own columns are kept. `prediction` and the probabilities follow them.
+
+    Example: adaptx predict e5-mini.nli.lora-r8-1f3a9c7e pairs.csv --columns text=premise --out answers.csv
     """
-    from adaptx.execution.serving import predict_file
+    from adaptx.data.written import check_ending, json_lines_text, write_columns
+    from adaptx.execution.predicting import predict_file
 
+    named = read_columns(columns or ())
     if target is not None:
+        check_ending(target)
         _refuse_to_overwrite_rows(target, file)
+    _tell_that_a_terminal_is_read(file)
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
-        lines = predict_file(kept, sources, stage, file, Resources(device), language, _note)
-    text = "".join(json_text(line) + "\n" for line in lines)
+        predicted = predict_file(kept, sources, stage, file, Resources(device), language, tell, named)
+    rows = predicted.with_predictions(tell)
     if target is None:
-        sys.stdout.write(text)
+        sys.stdout.write(json_lines_text(rows))
     else:
-        target.write_text(text, encoding="utf-8")
-        out.print(f"{len(lines)} predictions in {target}", markup=False, highlight=False)
+        write_columns(target, rows)
+        out.print(f"{len(predicted.records)} predictions in {target}", markup=False, highlight=False)
 
 
 def _refuse_to_overwrite_rows(target: Path, file: Path) -> None:
     if target.exists() and file.exists() and target.samefile(file):
         raise UserError(f"--out {target} is the file of rows itself, which would be overwritten; name another file")
+
+
+def _tell_that_a_terminal_is_read(file: Path) -> None:
+    if file == STANDARD_INPUT and sys.stdin.isatty():
+        tell("reading rows from the terminal: the first line names the columns; Ctrl-D ends the rows")
 
 
 def evaluate(
@@ -74,29 +91,32 @@ def evaluate(
     data: DataOption = None,
     device: DeviceOption = None,
     language: LanguageOption = None,
+    columns: ColumnsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score a trained stage on your own labelled rows.
 
+    Prints the task's metrics with intervals. For classification, macro-F1, the scores of each class and the confusion
+    matrix follow.
+
     Example: adaptx evaluate e5-mini.nli.lora-r8-1f3a9c7e --task my.csv
     """
-    from adaptx.execution.serving import score_file
+    from adaptx.cli.views.scores import score_parts
+    from adaptx.execution.scoring import score_file
     from adaptx.metrics.one_class import sentences
 
+    named = read_columns(columns or ())
+    _tell_that_a_terminal_is_read(file)
     kept = Store(store)
     sources = Sources(data, kept.root / "digests.json")
     with telling_left_out(kept):
-        scores = score_file(kept, sources, stage, file, Resources(device), language, _note)
+        scores = score_file(kept, sources, stage, file, Resources(device), language, tell, named)
     if as_json:
         typer.echo(json_text({**scores, "one_class": to_json(scores["one_class"])}, indent=1))
         return
-    clusters, rows = scores["clusters"], scores["rows_used"]
-    drawn = f"{clusters} clusters" if clusters is not None and clusters < rows else "rows"
-    for name, value in scores["metrics"].items():
-        low, high = scores["intervals"][name]
-        shown = f"{100 * value:.1f} % (95 % interval over {drawn}: {100 * low:.1f} to {100 * high:.1f})"
-        out.print(f"{name}: {shown}, {rows} rows", highlight=False)
-    for sentence in sentences(scores["one_class"], rows):
+    for part in score_parts(scores):
+        out.print(part, highlight=False)
+    for sentence in sentences(scores["one_class"], scores["rows_used"]):
         err.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -40,6 +40,10 @@ class Examples:
             clusters=clusters,
         )
 
+    def read_from(self, where: str) -> "Examples":
+        """Return the examples with `where` as the name of their file in `left_out`."""
+        return replace(self, left_out=tuple(replace(each, where=where) for each in self.left_out))
+
     def without(self, indices: Collection[int], reason: str, where: Origin) -> "Examples":
         """Return the examples except those at `indices`, and record the removed ones in `left_out` with the reason."""
         left = set(indices)

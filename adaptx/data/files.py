@@ -1,6 +1,7 @@
 """Read the user's own rows, which a trained model is to predict or score, from a file with the columns of its task."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from adaptx.data.checking import check
@@ -17,7 +18,9 @@ from adaptx.specs.task import CLUSTER_ROLE
 Column = str | tuple[str, ...]
 
 
-def read_file(path: Path, task: Task, labelled: bool, language: str | None = None) -> Examples:
+def read_file(
+    path: Path, task: Task, labelled: bool, language: str | None = None, columns: Mapping[str, Column] | None = None
+) -> Examples:
     """Read the rows of a file whose columns have the task's column names or the format's role names.
 
     Labels and tags may be names, or integers that number the task's label names from 0. Lists in CSV and TSV files are
@@ -25,44 +28,80 @@ def read_file(path: Path, task: Task, labelled: bool, language: str | None = Non
     premise or a context do.
 
     labelled: whether gold answers are read. language: the language of all rows; None means the language of the task's
-    first set.
+    first set. columns: role -> column of the file, for roles whose column has another name.
 
     Raises:
         UserError: there is no such file, its ending is unknown, a column is missing, it has no rows, or a row does not
             fit the format.
     """
+    return read_table(open_file(path, task, labelled, columns), task, labelled, language, columns)
+
+
+def open_file(path: Path, task: Task, labelled: bool, columns: Mapping[str, Column] | None = None) -> RowTable:
+    """Return a file as a table. The arguments are those of `read_file`.
+
+    Raises:
+        UserError: there is no such file, or it cannot be read as its ending says.
+    """
     refuse_folder(path)
     if not path.is_file():
         raise MissingInput(f"{path}: there is no such file; check the path")
-    names = [name for rows in _first_sets(task) for role, column in rows.columns for name in (role, *_parts(column))]
-    return read_table(file_table((path,), task.format, names, labelled), task, labelled, language)
+    named = [pair for rows in _first_sets(task) for pair in rows.columns] + [*(columns or {}).items()]
+    names = [name for role, column in named for name in (role, *_parts(column))]
+    return file_table((path,), task.format, names, labelled)
 
 
-def read_table(table: RowTable, task: Task, labelled: bool, language: str | None = None) -> Examples:
+def read_table(
+    table: RowTable,
+    task: Task,
+    labelled: bool,
+    language: str | None = None,
+    columns: Mapping[str, Column] | None = None,
+) -> Examples:
     """Read the rows of a table that holds the user's own rows, as `read_file` does for a file.
 
     Raises:
-        UserError: a column is missing, there are no rows, or a row does not fit the format.
+        UserError: a column is missing, `columns` names a role that the task does not read, there are no rows, or a row
+            does not fit the format.
     """
     sets = _first_sets(task)
-    roles = [role for role, _ in sets[0].columns if role not in _training_only_roles(task)]
-    columns = [
-        (role, _column_of(role, sets, table, task.name))
+    roles = [role for role, _ in sets[0].columns if role not in _training_only_roles(task) and role != CLUSTER_ROLE]
+    given = _checked_columns(columns or {}, (*roles, CLUSTER_ROLE), table, task.name)
+    found = [
+        (role, given[role] if role in given else _column_of(role, sets, table, task.name))
         for role in roles
-        if role != CLUSTER_ROLE and (labelled or role not in task.format.gold_roles)
+        if labelled or role not in task.format.gold_roles
     ]
     if not table.length:
         raise UserError(f"{table.where} has no rows; check that it is the right file")
-    clustered = sets[0].column(CLUSTER_ROLE) or CLUSTER_ROLE
+    clustered = given.get(CLUSTER_ROLE) or sets[0].column(CLUSTER_ROLE) or CLUSTER_ROLE
     if all(name in table.names for name in _parts(clustered)):
-        columns.append((CLUSTER_ROLE, clustered))
+        found.append((CLUSTER_ROLE, clustered))
     language = language or sets[0].language
     # The task's own sets may be parallel; the file's rows are not translations of any other set's rows.
-    rows = dataclasses.replace(sets[0], columns=tuple(columns), language=language, parallel_group=None)
+    rows = dataclasses.replace(sets[0], columns=tuple(found), language=language, parallel_group=None)
     whole = KeptRows(range(table.length))
     examples = select(rows, task.format, table, whole)
     check(examples, task.format, table.where)
     return dataclasses.replace(examples, clusters=all_rows(rows, task.format, table, whole).clusters)
+
+
+def _checked_columns(
+    columns: Mapping[str, Column], roles: tuple[str, ...], table: RowTable, task: str
+) -> Mapping[str, Column]:
+    """Return the columns that the user named.
+
+    Raises:
+        UserError: the task does not read a role, or the table does not have a column.
+    """
+    for role, column in columns.items():
+        shown = f"{role}={'+'.join(_parts(column))}"
+        if role not in roles:
+            raise UserError(f"columns {shown}: task {task} does not read the role {role!r}; it has: {', '.join(roles)}")
+        for name in _parts(column):
+            if name not in table.names:
+                raise UserError(f"columns {shown}: {table.where} has no column {name!r}; {table.shown_columns(name)}")
+    return columns
 
 
 def unlabelled_roles(task: Task) -> list[str]:
@@ -95,7 +134,7 @@ def _column_of(role: str, sets: tuple[Rows, ...], table: RowTable, task: str) ->
     other = f" (or {role!r})" if names != (role,) else ""
     raise UserError(
         f"{table.where} has no column {' and '.join(map(repr, names))}{other} for task {task}; "
-        f"{table.shown_columns(role)}. Rename the column that holds these values"
+        f"{table.shown_columns(role)}. Rename the column that holds these values, or name it: --columns {role}=COLUMN"
     )
 
 

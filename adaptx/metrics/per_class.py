@@ -43,6 +43,28 @@ class MajorityClass:
     share: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class ConfusionMatrix:
+    """Numbers of rows by gold and predicted class.
+
+    classes: all classes that are gold or predicted, sorted by name. counts: `counts[g][p]` is the number of rows whose
+    gold class is `classes[g]` and whose predicted class is `classes[p]`.
+    """
+
+    classes: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+    def confusions(self) -> list[tuple[str, str, int]]:
+        """Return (gold class, predicted class, rows) of each kind of error that occurs, the most frequent first."""
+        found = [
+            (gold, predicted, count)
+            for gold, row in zip(self.classes, self.counts, strict=True)
+            for predicted, count in zip(self.classes, row, strict=True)
+            if count and gold != predicted
+        ]
+        return sorted(found, key=lambda each: -each[2])
+
+
 def class_scores(predictions: Sequence[Hashable], golds: Sequence[Hashable]) -> tuple[ClassScore, ...]:
     """Return the scores of each class that is gold or predicted in at least one row, sorted by name.
 
@@ -53,14 +75,33 @@ def class_scores(predictions: Sequence[Hashable], golds: Sequence[Hashable]) -> 
     gold, predicted = Counter(golds), Counter(predictions)
     correct = Counter(each for each, right in zip(predictions, golds, strict=True) if each == right)
     return tuple(
-        ClassScore(name=str(name) or "no label", gold=gold[name], predicted=predicted[name], correct=correct[name])
+        ClassScore(name=_class_name(name), gold=gold[name], predicted=predicted[name], correct=correct[name])
         for name in sorted({*gold, *predicted}, key=str)
+    )
+
+
+def confusion_matrix(predictions: Sequence[Hashable], golds: Sequence[Hashable]) -> ConfusionMatrix:
+    """Return the confusion matrix, with the classes of `class_scores` in the same order.
+
+    Raises:
+        UserError: the numbers of predictions and gold answers differ.
+    """
+    check_lengths(predictions, golds)
+    counts = Counter(zip(golds, predictions, strict=True))
+    names = sorted({*golds, *predictions}, key=str)
+    return ConfusionMatrix(
+        classes=tuple(_class_name(name) for name in names),
+        counts=tuple(tuple(counts[gold, predicted] for predicted in names) for gold in names),
     )
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:
     """Return the unweighted mean of the classes' F1, as `sklearn.metrics.f1_score(average="macro")`; 0 for no class."""
     return sum(each.f1 for each in scores) / max(len(scores), 1)
+
+
+def _class_name(answer: Hashable) -> str:
+    return str(answer) or "no label"
 
 
 def has_labels(task: Task) -> bool:
