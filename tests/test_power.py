@@ -34,7 +34,7 @@ from adaptx.report.power.tables import power_frame, power_sentence, power_tables
 from adaptx.report.results.measured import measure
 from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.bootstrap import Floats
-from adaptx.report.statistics.power import detectable_errors
+from adaptx.report.statistics.power import detectable_effect
 from adaptx.report.statistics.two_way import RowVariance, pooled_variance, two_way
 from adaptx.sources.sources import Sources
 from adaptx.specs import Evaluate, Lora, ModelSpec, Recipe, Sequential, difference
@@ -50,7 +50,7 @@ TARGET = dataclasses.replace(NLI, evaluation=tuple(rows for rows in NLI.evaluati
 def test_a_detectable_effect_is_found_with_the_power_that_noncentral_t_gives(
     degrees: float, power: float, level: float
 ) -> None:
-    effect = detectable_errors(degrees, power, level)
+    effect = detectable_effect(1.0, 1.0, degrees, level, power)
     threshold = stats.t.ppf(0.5 + level / 2, degrees)
     assert stats.nct.sf(threshold, degrees, effect) == pytest.approx(power, abs=0.002)
 
@@ -58,17 +58,17 @@ def test_a_detectable_effect_is_found_with_the_power_that_noncentral_t_gives(
 def test_it_is_what_statsmodels_computes_for_one_sample() -> None:
     for seeds in (3, 5, 8):
         theirs = TTestPower().solve_power(nobs=seeds, alpha=0.05, power=0.8)
-        assert detectable_errors(seeds - 1) == pytest.approx(theirs * seeds**0.5, rel=1e-3)
+        assert detectable_effect(1 / seeds, 1 / seeds, seeds - 1) == pytest.approx(theirs, rel=1e-3)
     known = NormalIndPower(ddof=0).solve_power(nobs1=1, ratio=0, alpha=0.05, power=0.8)
-    assert detectable_errors(float("inf")) == pytest.approx(known, rel=1e-4)
+    assert detectable_effect(1.0, 0.0, float("inf")) == pytest.approx(known, rel=1e-4)
 
 
 @given(st.floats(1, 300), st.floats(1.05, 3))
 @settings(max_examples=40, deadline=None)
 def test_more_degrees_detect_less_and_a_stricter_test_detects_more(degrees: float, factor: float) -> None:
-    effect = detectable_errors(degrees)
-    assert detectable_errors(float("inf")) <= detectable_errors(degrees * factor) < effect
-    assert detectable_errors(degrees, level=0.99) > effect
+    effect = detectable_effect(1.0, 1.0, degrees)
+    assert detectable_effect(1.0, 0.0, float("inf")) <= detectable_effect(1.0, 1.0, degrees * factor) < effect
+    assert detectable_effect(1.0, 1.0, degrees, 0.99) > effect
 
 
 # --- the stated power, against experiments that are tested as the report tests them
@@ -162,6 +162,38 @@ def test_more_seeds_detect_less_and_a_family_detects_more(shared: float, own: fl
     assert detectable(gain_design(5, arms, 500), deviations, level=0.99) > found[1]
 
 
+@given(
+    st.floats(-7, -2.5),
+    st.none() | st.floats(-7, -2.5),
+    st.none() | st.floats(-7, -2.5),
+    st.integers(1, 8),
+    st.sampled_from(["gain", "pooled contrast", "contrast of several models"]),
+    st.sampled_from([0.95, 0.99, 0.999]),
+)
+@settings(max_examples=25, deadline=None)
+def test_more_rows_or_more_seeds_never_detect_less(
+    shared: float, own: float | None, net: float | None, models: int, kind: str, level: float
+) -> None:
+    """The variances are powers of ten. Two thousand draws give the stated gain, so a thousandth is left to chance."""
+    variances = [0.0 if each is None else 10**each for each in (own, net)]
+    deviations = Deviations(shared=10**shared, own=variances[0], seeds=variances[1], of_rows="given", of_seeds="given")
+
+    def design(seeds: int) -> Design:
+        if kind == "gain":
+            return gain_design(seeds, models, 500)
+        blocks = max(models, 3) if kind == "pooled contrast" else 0
+        return dataclasses.replace(gain_design(seeds, 1, 500), weights=(0.5, 0.5, -1.0), blocks=blocks)
+
+    found = np.array(
+        [
+            [detectable(design(seeds), deviations, seeds, factor, level) for seeds in (3, 4, 5, 8, 12)]
+            for factor in (1, 1.5, 2, 4)
+        ]
+    )
+    for axis, by in enumerate(("rows", "seeds")):
+        assert np.all(np.diff(found, axis=axis) <= 1e-3 * found.min()), f"more {by} must not detect less: {found}"
+
+
 def test_with_few_seeds_it_is_the_normal_distribution_over_rows() -> None:
     design = gain_design(2, 3, 400)
     found = detectable(design, expected(design, ASSUMED, "assumed", "assumed"))
@@ -181,6 +213,14 @@ def test_variances_of_a_weighted_mean_are_those_written_out() -> None:
     level = ScoredSet(evaluate=evaluates["ko"], total=1.0, squares=1.0, count=RowCount(100))
     assert level.variance(0.2) == pytest.approx(0.25 / 100), "one model's score varies like its level"
     assert ScoredSet(evaluate=evaluates["ko"], total=0.0, squares=2.0, count=RowCount(100)).variance(0.2) == 0.002
+
+
+def test_twice_the_rows_of_the_quickstart_do_not_make_three_seeds_worse() -> None:
+    """With Satterthwaite's degrees of freedom alone, 9.6 points after correction would become 10.6."""
+    design = gain_design(3, 5, 1_498)
+    deviations = expected(design, ASSUMED, "assumed", "assumed")
+    once, twice = (detectable(design, deviations, 3, factor, level=0.99) for factor in (1, 2))
+    assert twice < once
 
 
 def claimed(gain: float, needed: float, p: float = 0.01) -> Gain:
@@ -204,7 +244,7 @@ def test_a_claimed_gain_below_what_the_design_detects_is_said_to_be_possibly_too
 def test_gains_that_are_found_in_few_experiments_are_overestimated_where_they_are_found() -> None:
     """The statement behind the sentence, for a true gain that 3 of 10 experiments find."""
     generator = np.random.default_rng(1)
-    detectable_gain = detectable_errors(float("inf"))
+    detectable_gain = detectable_effect(1.0, 0.0, float("inf"))
     true = 1.44
     measured = true + generator.normal(size=20_000)
     found = measured[measured > 1.96]

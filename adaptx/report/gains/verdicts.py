@@ -21,7 +21,7 @@ from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
 from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.near_edge import NearEdge
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.statistics.power import detectable_errors
+from adaptx.report.statistics.power import detectable_effect
 from adaptx.report.statistics.randomisation import p_value
 from adaptx.report.statistics.two_way import (
     RowVariance,
@@ -64,7 +64,7 @@ class DrawnRows:
 
     def detectable(self, level: float = LEVEL) -> float:
         """Return the smallest true gain of these models that a test at `level` finds in 4 of 5 experiments."""
-        return detectable_errors(float("inf"), level=level) * self.variance.mean**0.5
+        return detectable_effect(self.variance.mean, 0.0, float("inf"), level)
 
 
 @dataclass(frozen=True, eq=False)

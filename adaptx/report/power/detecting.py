@@ -16,8 +16,9 @@ import numpy as np
 from adaptx.report.power.design import Design
 from adaptx.report.power.deviations import Deviations
 from adaptx.report.statistics.bootstrap import LEVEL, SEED, Floats
+from adaptx.report.statistics.half_width import half_width
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.statistics.power import BISECTIONS, MOST_DEGREES, POWER, detectable_errors
+from adaptx.report.statistics.power import detectable_effect, smallest_effect
 
 DRAWS = 2_000
 
@@ -72,7 +73,7 @@ def detectable(
     count = seeds or design.seeds
     shared, own = deviations.shared / row_factor, deviations.own / row_factor
     if count < LEAST_SEEDS:
-        return detectable_errors(float("inf"), level=level) * (shared + own / count) ** 0.5
+        return detectable_effect(shared + own / count, 0.0, float("inf"), level)
     pool = Pool(count, design.degrees(seeds), len(design.arms), design.blocks, design.weights if design.blocks else ())
     return _over_seeds(shared, own, deviations.seeds, pool, level)
 
@@ -85,34 +86,9 @@ def _over_seeds(shared: float, own: float, net: float, pool: Pool, level: float)
     estimates_D = of_seeds * np.maximum(shares.own, shares.pooled)
     # This is the formula of `two_way`, for all draws at once.
     variance_D = np.maximum(np.maximum(rows + estimates_D - by_seed, rows), estimates_D)
-    own_D = np.where(shares.own > shares.pooled, pool.seeds - 1, pool.degrees)
-    degrees_D = own_D * np.square(variance_D / np.maximum(estimates_D, TINY))
-    limits_D = _thresholds(degrees_D, level) * np.sqrt(variance_D)
-    return _smallest(limits_D, max((rows + of_seeds - by_seed) ** 0.5, TINY))
-
-
-def _smallest(limits_D: Floats, error: float) -> float:
-    """Return the true difference whose estimate exceeds its limit with probability `POWER`.
-
-    limits_D: what an estimate must exceed to count as found. error: the true standard error of the estimate.
-    """
-    from scipy import special
-
-    low, high = 0.0, float(limits_D.max()) + 10 * error
-    for _ in range(BISECTIONS):
-        middle = (low + high) / 2
-        found = float(special.ndtr((middle - limits_D) / error).mean())
-        low, high = (middle, high) if found < POWER else (low, middle)
-    return high
-
-
-def _thresholds(degrees_D: Floats, level: float) -> Floats:
-    from scipy import special
-
-    tail = 0.5 + level / 2
-    return np.where(
-        degrees_D > MOST_DEGREES, special.ndtri(tail), special.stdtrit(np.minimum(degrees_D, MOST_DEGREES), tail)
-    )
+    degrees_D = np.where(shares.own > shares.pooled, pool.seeds - 1, pool.degrees)
+    limits_D = half_width(variance_D, estimates_D, degrees_D, level)
+    return smallest_effect(limits_D, max((rows + of_seeds - by_seed) ** 0.5, TINY))
 
 
 @functools.lru_cache(maxsize=256)

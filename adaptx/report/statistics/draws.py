@@ -91,7 +91,7 @@ class SeveralMeans:
     def weighted(self, weight_M: Floats) -> TwoWay | None:
         """Return the weighted sum of the means with its error; None if nothing varies.
 
-        Degrees of freedom follow Satterthwaite 1946, because each group has a variance over seeds of its own.
+        The degrees of freedom of the variance over seeds follow Satterthwaite 1946, because each group has its own.
         """
         sums = [self._sum(group, weight_M) for group in self.groups]
         rows = float(np.var(np.sum([each.redrawn_SR.mean(axis=0) for each in sums], axis=0)))
@@ -108,7 +108,7 @@ class SeveralMeans:
             standard_error=variance**0.5,
             row_error=rows**0.5,
             seed_error=seeds**0.5,
-            degrees=variance**2 / float((parts**2 / degrees).sum()) if seeds > 0 else np.inf,
+            seed_degrees=seeds**2 / float((parts**2 / degrees).sum()) if seeds > 0 else np.inf,
         )
 
     def _sum(self, group: tuple[int, ...], weight_M: Floats) -> Draws:

@@ -7,9 +7,8 @@ variance is rows + seeds - overlap:
 - seeds: the variance of the gains of the single seeds, divided by the number of seeds;
 - overlap: how differently the gains of the seeds change when rows are drawn again. Both other terms contain it.
 
-Sources: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics 1(2), arXiv:0712.1111), section 3, for the
-variance of a mean of crossed random effects; Satterthwaite 1946, An Approximate Distribution of Estimates of Variance
-Components (Biometrics Bulletin 2(6)), for the degrees of freedom.
+Source: Owen 2007, The pigeonhole bootstrap (Annals of Applied Statistics 1(2), arXiv:0712.1111), section 3, for the
+variance of a mean of crossed random effects. `half_width` makes an interval and a test from the variance.
 
 An arm is one variant, given by its gains over the baseline (one per seed). Suffixes of arrays: S seeds, R resamples.
 """
@@ -20,8 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from adaptx.report.statistics.bootstrap import LEVEL, Floats
+from adaptx.report.statistics.half_width import half_width, p_value, satterthwaite
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.statistics.power import detectable_errors
+from adaptx.report.statistics.power import detectable_effect
 
 SHARED = 0.5
 """Correlation over seeds of two arms' gains over the same baseline, if arms and baseline vary equally over seeds."""
@@ -50,37 +50,43 @@ class SeedVariance:
 
 @dataclass(frozen=True, kw_only=True)
 class TwoWay:
-    """A mean gain with its error.
+    """A mean gain with its error, which gives its interval, its p-value and the detectable gain.
 
     Attributes:
         row_error, seed_error: the standard errors from the choice of rows, and from that of seeds.
         standard_error: the error from both together.
-        degrees: degrees of freedom of the t distribution; infinite if all seeds have the same gain.
+        seed_degrees: degrees of freedom of `seed_error`; infinite if it is about rows alone.
     """
 
     mean: float
     standard_error: float
     row_error: float
     seed_error: float
-    degrees: float
+    seed_degrees: float
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of `standard_error`; infinite if all seeds have the same gain."""
+        return float(satterthwaite(*self._parts)) if self.seed_error > 0 else float("inf")
 
     @property
     def p(self) -> float:
         """The two-sided p-value of the hypothesis that the mean gain is zero."""
-        from scipy import stats
-
-        return float(2 * stats.t.sf(abs(self.mean) / self.standard_error, self.degrees))
+        return p_value(self.mean, *self._parts)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Return the t interval of the mean gain."""
-        from scipy import stats
-
-        half = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.standard_error
+        variance, seeds, degrees = np.array(self._parts)[:, None]
+        half = float(half_width(variance, seeds, degrees, level)[0])
         return self.mean - half, self.mean + half
 
     def detectable(self, level: float = LEVEL) -> float:
         """Return the smallest true gain that a test at `level` finds in 4 of 5 experiments (`POWER`)."""
-        return detectable_errors(self.degrees, level=level) * self.standard_error
+        return detectable_effect(*self._parts, level)
+
+    @property
+    def _parts(self) -> tuple[float, float, float]:
+        return self.standard_error**2, self.seed_error**2, self.seed_degrees
 
 
 def pooled_variance(arms: Sequence[Sequence[float]]) -> SeedVariance | None:
@@ -137,13 +143,12 @@ def two_way(gains_S: Sequence[float], rows: RowVariance, seeds: SeedVariance | N
     variance = with_overlap(rows.mean, of_seeds, rows.by_seed)
     if variance <= 0:
         return None
-    ratio = variance / of_seeds if of_seeds > 0 else float("inf")
     return TwoWay(
         mean=float(np.mean(gains_S)),
         standard_error=variance**0.5,
         row_error=rows.mean**0.5,
         seed_error=of_seeds**0.5,
-        degrees=used.degrees * ratio * ratio,
+        seed_degrees=used.degrees,
     )
 
 
@@ -153,7 +158,7 @@ def over_rows(gains_S: Sequence[float], rows: RowVariance) -> TwoWay | None:
         return None
     error = rows.mean**0.5
     mean = float(np.mean(gains_S))
-    return TwoWay(mean=mean, standard_error=error, row_error=error, seed_error=0.0, degrees=float("inf"))
+    return TwoWay(mean=mean, standard_error=error, row_error=error, seed_error=0.0, seed_degrees=float("inf"))
 
 
 def with_overlap(rows: float, seeds: float, both: float) -> float:
