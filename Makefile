@@ -52,7 +52,7 @@ $(NEXT)/.installed-dev: pyproject.toml constraints-next.txt | $(NEXT)/bin/python
 	@touch $@
 
 quickstart: $(VENV)/.installed-run  ## run recipes/quickstart.py on the embedded sample, print the table, write report.html
-	$(BIN)/adaptx run recipes/quickstart.py --data sample
+	$(BIN)/adaptx run recipes/quickstart.py --data sample --workers 2
 	$(BIN)/adaptx report recipes/quickstart.py --data sample --out quickstart-report
 	@echo
 	@echo "Report:     quickstart-report/report.html"

@@ -1,6 +1,6 @@
 """Does training on an intermediate task first help zero-shot transfer, and which way of carrying it over is best?
 
-    adaptx run recipes/quickstart.py --data sample       # a few minutes on two CPU cores, no network
+    adaptx run recipes/quickstart.py --data sample --workers 2    # a few minutes on two CPU cores, no network
     adaptx report recipes/quickstart.py --data sample --out quickstart-report
 
 The target is natural-language inference with 300 English training examples (MNLI), scored in Indonesian, Korean,
