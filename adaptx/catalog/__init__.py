@@ -4,6 +4,7 @@ from adaptx.catalog.ccg import ccg_task as ccg_task
 from adaptx.catalog.languages import LANGUAGES as LANGUAGES
 from adaptx.catalog.languages import language_name as language_name
 from adaptx.catalog.local import local_task as local_task
+from adaptx.catalog.local_file import LocalFile as LocalFile
 from adaptx.catalog.methods import METHODS as METHODS
 from adaptx.catalog.methods import find_method as find_method
 from adaptx.catalog.models import *  # noqa: F403

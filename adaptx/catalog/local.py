@@ -2,9 +2,12 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
+from adaptx.catalog.local_file import Columns, Labels, LocalFile, label_reading
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.kinds import known_columns
 from adaptx.files.text import refuse_folder
@@ -12,9 +15,8 @@ from adaptx.specs import Rows, Tagging, Task, TaskFormat
 from adaptx.specs.near import shown_columns
 from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
-Files = Mapping[str, str | PathLike[str]]
+Files = Mapping[str, str | PathLike[str] | LocalFile]
 """Language code -> file. Relative paths start from the working directory of adaptx."""
-Columns = Mapping[str, str | tuple[str, ...]]
 _NUMBER_OR_BOOL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)|true|false", re.IGNORECASE)
 
 
@@ -27,11 +29,16 @@ def local_task(
     columns: Columns | None = None,
     metrics: tuple[str, ...] | None = None,
     pool: Files | None = None,
+    labels: Labels | None = None,
 ) -> Task:
     """Return a task whose rows are in local files: one file per language for training, for development, and so on.
 
         NEWS = local_task("news", Classification(("sport", "politics")),
                           train={"en": "train.csv"}, evaluation={"sw": "swahili.jsonl"})
+
+    A file with other columns, or another way to write labels, is a `LocalFile`:
+
+        LocalFile("swahili.jsonl", columns={"text": "kichwa"}, labels={"michezo": "sport", "siasa": "politics"})
 
     The option `--data` does not change where these files are read. The fingerprints of stages that read a file depend
     on its contents.
@@ -39,7 +46,8 @@ def local_task(
     Args:
         name: name of the task.
         task_format: what a row holds and what is predicted. Labels and tags in the files are names, or indices into the
-            format's labels. Lists (choices, tokens, answers) in CSV and TSV files are written as JSON.
+            format's labels, unless `labels` says otherwise. Lists (choices, tokens, answers) in CSV and TSV files are
+            written as JSON.
         train: language -> file with training rows.
         development: language -> file with development rows.
         evaluation: language -> file with evaluation rows.
@@ -47,15 +55,23 @@ def local_task(
             has the role `cluster` (`Rows.columns`).
         metrics: names of metrics; None is the format's usual metrics.
         pool: language -> file with the candidates of a retrieval task.
+        labels: how the files write labels or tags: value -> label, or the names of 0, 1, 2, ... A value that is neither
+            mapped nor a label is refused.
 
     Raises:
         MissingInput: a file does not exist.
-        UserError: `columns` names a role that the format does not have, a column is missing, or some files have an
-            optional role and others lack it.
+        UserError: `columns` names a role or `labels` a label that the format does not have, a column is missing, or
+            some files have an optional role and others lack it.
     """
     files = {"train": train, "development": development, "evaluation": evaluation, "pool": pool}
-    uses = _rows_by_use(name, task_format, files, columns)
-    names = [Path(file).name for given in files.values() for file in (given or {}).values()]
+    _check_argument_types(name, dict(files), columns)
+    _check_columns(name, task_format, columns or {})
+    found = {
+        use: {language: _completed(file, columns or {}, labels) for language, file in (given or {}).items()}
+        for use, given in files.items()
+    }
+    uses = _rows_by_use(name, task_format, found)
+    names = [file.name for given in found.values() for file in given.values()]
     return Task(
         name,
         task_format,
@@ -68,23 +84,28 @@ def local_task(
     )
 
 
+def _completed(file: str | PathLike[str] | LocalFile, columns: Columns, labels: Labels | None) -> LocalFile:
+    """Return a file with the task's columns and labels where it has none of its own."""
+    own = file if isinstance(file, LocalFile) else LocalFile(file)
+    return replace(own, columns={**columns, **(own.columns or {})}, labels=labels if own.labels is None else own.labels)
+
+
 def _rows_by_use(
-    name: str, task_format: TaskFormat, files: Mapping[str, Files | None], columns: Columns | None
+    name: str, task_format: TaskFormat, files: Mapping[str, Mapping[str, LocalFile]]
 ) -> dict[str, tuple[Rows, ...]]:
-    _check_argument_types(name, dict(files), columns)
-    _check_roles(name, task_format, columns or {})
+    for each in (file for given in files.values() for file in given.values()):
+        _check_columns(name, task_format, each.columns or {})
     uses = {
-        use: tuple(
-            _rows(Path(file), language, use, task_format, columns or {}) for language, file in (given or {}).items()
-        )
+        use: tuple(_rows(name, file, language, use, task_format) for language, file in given.items())
         for use, given in files.items()
     }
     _check_optional_roles(name, task_format, uses)
     return uses
 
 
-def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns: Columns) -> Rows:
-    path = file.expanduser().absolute()
+def _rows(task: str, file: LocalFile, language: str, use: str, task_format: TaskFormat) -> Rows:
+    columns = file.columns or {}
+    path = Path(file.path).expanduser().absolute()
     refuse_folder(path)
     if not path.is_file():
         beside = sorted(other.name for other in path.parent.iterdir()) if path.parent.is_dir() else []
@@ -109,17 +130,23 @@ def _rows(file: Path, language: str, use: str, task_format: TaskFormat, columns:
         for name in (column,) if isinstance(column, str) else column:
             if name not in header and name.split(".")[0] not in header:
                 raise UserError(f"{path} has no column {name!r} (read as {role}); {shown_columns(name, header)}")
-    labels = task_format.labels
-    # If labels are numbers (ratings) or bools, a number in the file is the name of a label and not its index.
-    numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return Rows(
         hub_id=f"{LOCAL}{path.parent}",
         config=path.name,
         split=use,
         language=language,
         columns=tuple((role, columns.get(role, role)) for role in names),
-        label_names=() if numeric else labels,
+        **_label_fields(task, file, use, task_format),
     )
+
+
+def _label_fields(task: str, file: LocalFile, use: str, task_format: TaskFormat) -> dict[str, Any]:
+    if file.labels is not None and use != "pool":
+        return label_reading(f"local_task({task!r}): labels of {file.name}", task_format, file.labels)
+    labels = task_format.labels
+    # If labels are numbers (ratings) or bools, a number in the file is the name of a label and not its index.
+    numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
+    return {"label_names": () if numeric else labels}
 
 
 def _check_argument_types(name: str, files_of: Mapping[str, object], columns: object) -> None:
@@ -131,11 +158,17 @@ def _check_argument_types(name: str, files_of: Mapping[str, object], columns: ob
                 f"{example}"
             )
         for language, file in (files or {}).items():  # pyright: ignore[reportUnknownVariableType]
-            if not isinstance(language, str) or not isinstance(file, str | PathLike):
+            if not isinstance(language, str) or not isinstance(file, str | PathLike | LocalFile):
                 raise UserError(
                     f"local_task({name!r}): {use} maps a language code to the path of one file, not "
                     f"{_kind(language)} and {_kind(file)}; write {example}"
                 )
+            if isinstance(file, LocalFile):
+                _check_column_types(name, file.columns)
+    _check_column_types(name, columns)
+
+
+def _check_column_types(name: str, columns: object) -> None:
     if columns is not None and not isinstance(columns, Mapping):
         raise UserError(
             f"local_task({name!r}): columns takes a mapping from roles to columns, not {_kind(columns)}; write "
@@ -172,7 +205,7 @@ def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str,
         )
 
 
-def _check_roles(name: str, task_format: TaskFormat, columns: Columns) -> None:
+def _check_columns(name: str, task_format: TaskFormat, columns: Columns) -> None:
     kinds = task_format.row_kinds
     known = dict.fromkeys(role for kind in kinds for role in (*kind.needed, *kind.optional, *kind.trained))
     known[CLUSTER_ROLE] = None

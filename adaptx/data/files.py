@@ -13,7 +13,7 @@ from adaptx.data.tables import RowTable
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.text import refuse_folder
 from adaptx.specs import Rows, Task
-from adaptx.specs.task import CLUSTER_ROLE
+from adaptx.specs.task import CLUSTER_ROLE, LOCAL
 
 Column = str | tuple[str, ...]
 
@@ -34,7 +34,27 @@ def read_file(
         UserError: there is no such file, its ending is unknown, a column is missing, it has no rows, or a row does not
             fit the format.
     """
+    task = with_own_set_first(task, path)
     return read_table(open_file(path, task, labelled, columns), task, labelled, language, columns)
+
+
+def with_own_set_first(task: Task, path: Path) -> Task:
+    """Return the task with the set that reads this very file as its only set, if there is one.
+
+    Its columns and its way to write labels may differ from those of the task's other files.
+    """
+    place = path.expanduser().absolute()
+    own = next(
+        (
+            rows
+            for rows in (*task.train, *task.development, *task.evaluation)
+            if rows.hub_id == f"{LOCAL}{place.parent}" and rows.config == place.name
+        ),
+        None,
+    )
+    if own is None or task.format.embeds:
+        return task
+    return dataclasses.replace(task, train=(own,), development=(), evaluation=())
 
 
 def open_file(path: Path, task: Task, labelled: bool, columns: Mapping[str, Column] | None = None) -> RowTable:

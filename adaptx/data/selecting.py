@@ -136,7 +136,7 @@ def select(rows: Rows, task_format: TaskFormat, table: RowTable, chosen: KeptRow
             values = [list(cells) for cells in zip(*parts, strict=True)]
             if role in task_format.text_roles:
                 values = [_joined_text(texts) for texts in values]
-        columns[role] = _reworded(values, role, rows)
+        columns[role] = _reworded(values, role, rows, table.own)
     labels = task_format.labels
     if "label" in columns and isinstance(task_format, MultipleChoice):
         columns["label"] = _choice_indices(columns["label"], rows, kept, table)
@@ -170,16 +170,22 @@ def _joined_text(texts: list[Any]) -> Any:
     return wrong[0] if wrong else " ".join(text for text in texts if text)
 
 
-def _reworded(values: list[Any], role: str, rows: Rows) -> list[Any]:
-    """Return a role's values, with strings (also inside lists) replaced as `rows.wording` says."""
+def _reworded(values: list[Any], role: str, rows: Rows, own: bool) -> list[Any]:
+    """Return a role's values, with strings (also inside lists) replaced as `rows.wording` says.
+
+    In the user's own files, numbers and bools of labels and tags are replaced, too: the key "1" stands for 1, 1.0, "1"
+    and "1.0".
+    """
     words = dict(dict(rows.wording).get(role, ()))
     if not words:
         return values
+    by_text = own and role in ("label", "tags")
 
     def reworded(value: Any) -> Any:
         if isinstance(value, list):
             return [reworded(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
-        return words.get(value, value) if isinstance(value, str) else value
+        texts = texts_of(value) if by_text else (value,) if isinstance(value, str) else ()
+        return next((words[text] for text in texts if text in words), value)
 
     return [reworded(value) for value in values]
 

@@ -17,7 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from adaptx.catalog.local import Columns, local_task
+from adaptx.catalog.local import local_task
+from adaptx.catalog.local_file import Columns, Labels
 from adaptx.data.checking import check, trainable_answers
 from adaptx.data.containers import container_table
 from adaptx.data.reading import open_table
@@ -43,6 +44,7 @@ def task(
     pool: Any = None,
     columns: Columns | None = None,
     metrics: tuple[str, ...] | None = None,
+    labels: Labels | None = None,
     language: str = "en",
 ) -> Task:
     """Return a task whose rows are given in Python.
@@ -61,6 +63,8 @@ def task(
         columns: for each role whose column has another name than the role, the name of this column, or the names of
             several columns, whose texts are joined with spaces.
         metrics: names of metrics; None means the usual metrics of the format.
+        labels: how the rows write labels or tags: value -> label, or the names of 0, 1, 2, ...; None means names, or
+            positions in the format's labels.
         language: language code of rows that are not in a mapping.
 
     Raises:
@@ -75,7 +79,7 @@ def task(
             use: {code: _file_of(rows, Path(folder) / f"{use}.{code}.jsonl", use, code) for code, rows in each.items()}
             for use, each in sets.items()
         }
-        found = local_task(name, task_format, **files, columns=columns, metrics=metrics)
+        found = local_task(name, task_format, **files, columns=columns, metrics=metrics, labels=labels)
         kept = {
             use: tuple(_stored(rows, task_format, sets[use][rows.language], use) for rows in getattr(found, use))
             for use in USES
@@ -139,7 +143,7 @@ def _stored(rows: Rows, task_format: TaskFormat, given: Any, use: str) -> Rows:
         with written_whole(folder / name) as building:
             building.write_bytes(text)
     columns = tuple((role, role) for role in examples.columns)
-    return replace(rows, hub_id=f"{LOCAL}{folder}", config=name, columns=columns)
+    return replace(rows, hub_id=f"{LOCAL}{folder}", config=name, columns=columns, wording=())
 
 
 def _json_lines(columns: Mapping[str, list[Any]]) -> bytes:

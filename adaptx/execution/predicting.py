@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adaptx.data.files import Column, open_file, read_table
+from adaptx.data.files import Column, open_file, read_table, with_own_set_first
 from adaptx.execution.serving import (
     assumed_language,
     open_stage,
@@ -74,8 +74,9 @@ def predict_file(
     stage, task, shop = open_stage(store, sources, name, resources)
     language = language or assumed_language(task, prompt_if_it_differs_by_language(stage, task))
     with rows_file(file, isinstance(task.format, Tagging)) as path:
-        table = open_file(path, task, False, columns)
-        examples = read_table(table, task, labelled=False, language=language, columns=columns)
+        reading = with_own_set_first(task, path)
+        table = open_file(path, reading, False, columns)
+        examples = read_table(table, reading, labelled=False, language=language, columns=columns)
         tell(examples.read_from(SHOWN) if file == STANDARD_INPUT else examples, note)
         kept = {top: table.column(top, range(table.length)) for top in dict.fromkeys(table.names.values())}
     records = prediction_records(predict_examples(stage, task, shop, examples))

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from adaptx.specs.checked import spec
 from adaptx.specs.formats.facts import AsText, NotAsText, Roles, Row
-from adaptx.specs.formats.rows import alike, check_labels, no_text, shortened
+from adaptx.specs.formats.rows import alike, check_labels, mapping_remedy, no_text, shortened
 from adaptx.specs.model import ModelFamily
 from adaptx.specs.ranges import Word
 from adaptx.specs.text import Generate, Rank
@@ -47,7 +47,7 @@ class Classification:
             return (
                 f"label {row['label']!r} is not in the label set ({shortened(self.labels)})"
                 f"{alike(row['label'], self.labels)}; "
-                "correct the row, or map its value with Rows(label_names=..., dropped_labels=...)"
+                f"{mapping_remedy(row['label'], self.labels)}"
             )
         return no_text(row, *self.text_roles)
 

@@ -52,6 +52,14 @@ def alike(value: Any, labels: tuple[str, ...]) -> str:
     return f" (is {found!r} meant?)"
 
 
+def mapping_remedy(value: Any, labels: tuple[str, ...]) -> str:
+    """Return the phrase that says how a value which is not a label can become one."""
+    return (
+        f"correct the row, or map the value: local_task(labels={{{value!r}: {labels[0]!r}, ...}}) for your own files, "
+        "Rows(label_names=..., dropped_labels=...) for other sets"
+    )
+
+
 def shortened(labels: tuple[str, ...]) -> str:
     """Return a phrase that lists at most 40 of the labels."""
     return ", ".join(labels[:40]) + (f", ... {len(labels)} in all" if len(labels) > 40 else "")

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from adaptx.specs.checked import spec
 from adaptx.specs.formats.facts import AsText, NotAsText, Roles, Row
-from adaptx.specs.formats.rows import alike, check_labels, no_texts, shortened
+from adaptx.specs.formats.rows import alike, check_labels, mapping_remedy, no_texts, shortened
 from adaptx.specs.model import ModelFamily
 from adaptx.specs.ranges import Word
 from adaptx.specs.tag_schemes import foreign_scheme, marks_spans
@@ -76,7 +76,7 @@ def _tags_fault(tokens: list[str], tags: Any, labels: tuple[str, ...]) -> str | 
             return (
                 f"tags[{place}] is {tag!r} (for {tokens[place]!r}), which is not in the tag set "
                 f"({shortened(labels)}){alike(tag, labels)}; "
-                f"{_scheme_fault(tags) or 'correct the row, or map ids with Rows(label_names=...)'}"
+                f"{_scheme_fault(tags) or mapping_remedy(tag, labels)}"
             )
     return None
 
