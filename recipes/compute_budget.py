@@ -83,18 +83,18 @@ def build(
     )  # fmt: skip
 
 
-def compared(
-    chosen: Any, scored: dict[Any, list[Evaluate]], before: str, task: str, low: tuple[str, ...]
-) -> tuple[Contrast, ...]:
+def compared(chosen: Any, scored: dict[Any, list[Evaluate]], before: str, task: str, low: Any) -> list[Contrast]:
     """Return the contrasts between the budgets of one intermediate task before one target."""
     most, fewest, repeated, fresh, large = (scored[task, before, each] for each in chosen.named)
-    more = f"{task}: the largest budget of {before} rather than the smallest"
-    return (
-        difference(f"{more}, in English", most, fewest, ("en",)),
-        difference(f"{more}, in low-resource languages", most, fewest, low),
-        Contrast(f"{more}, in English rather than in low-resource languages", (
-            Term(1, tuple(most), ("en",)), Term(-1, tuple(fewest), ("en",)),
-            Term(-1, tuple(most), low), Term(1, tuple(fewest), low))),
-        difference(f"{task}: repeated rows of {before} rather than as many new ones", repeated, fresh),
-        difference(f"{task}: large batches of {before} rather than smaller ones", large, fresh),
-    )  # fmt: skip
+    smaller = {"the smallest": fewest} | {which: scored[task, before, each] for which, each in chosen.middle.items()}
+    found = [difference(f"{task}: repeated rows of {before} rather than as many new ones", repeated, fresh),
+             difference(f"{task}: large batches of {before} rather than smaller ones", large, fresh)]  # fmt: skip
+    for which, less in reversed(smaller.items()):
+        more = f"{task}: the largest budget of {before} rather than {which}"
+        found = [
+            difference(f"{more}, in English", most, less, ("en",)),
+            difference(f"{more}, in low-resource languages", most, less, low),
+            Contrast(f"{more}, in English rather than in low-resource languages", (
+                Term(1, tuple(most), ("en",)), Term(-1, tuple(less), ("en",)),
+                Term(-1, tuple(most), low), Term(1, tuple(less), low))), *found]  # fmt: skip
+    return found

@@ -12,11 +12,11 @@ Factors: one family at several sizes, intermediate task (none, NLI, question ans
 Each size has its own learning rates, the best of three on development rows, so that a trend over sizes is no trend of
 tuning. No training row is in an intermediate task and in a target.
 
-Full size: XLM-R base, large, XL and XXL on the tasks of XTREME-R that have training rows, and on Tatoeba. All sizes
-train LoRA at every linear map, because full fine-tuning of XXL fits on no single GPU and the method must not differ
-between sizes. Medium size: e5-mini (6 layers) and multilingual-e5-small (12 layers, of which e5-mini was made), five
-seeds; SNLI before 1,600 rows of MNLI. Two sizes show a difference, not a trend. Small size: the medium size with few
-rows and cut models, to test that it runs.
+Full size: XLM-R base, large, XL and XXL, published checkpoints and no cut ones, on the tasks of XTREME-R that have
+training rows, and on Tatoeba; equally many rows of each intermediate task; five seeds. All sizes train LoRA at every
+linear map, because full fine-tuning of XXL fits on no single GPU. Medium size: e5-mini (6 layers) and
+multilingual-e5-small (12 layers, of which e5-mini was made), five seeds; SNLI before 1,600 rows of MNLI. Two sizes show
+a difference, not a trend. Small size: the medium size with few rows and cut models, to test that it runs.
 """
 
 from collections import defaultdict
@@ -70,23 +70,31 @@ def build(
     for checkpoint, seed in product(models, seeds or chosen.seeds):
         before = {task.name: intermediate(checkpoint, task, seed) for task in chosen.before}
         starts = {"none": Pretrained(), **{name: Sequential(trained) for name, trained in before.items()}}
-        for task, (name, start) in product(chosen.targets, starts.items()):
-            settings = chosen.targets[task]
-            trained = train(checkpoint, task, seed, rate(checkpoint, task, name != "none"), start, **settings)
+        for (task, amount), (name, start) in product(chosen.targets.items(), starts.items()):
+            trained = train(checkpoint, task, seed, rate(checkpoint, task, name != "none"), start, **amount)
             # A model that was trained on XQuAD's English rows is also evaluated on MLQA.
             for answered in (task, MLQA) if task.name == "xquad_12" else (task,):
                 scored[answered.name, name, checkpoint] += evaluations(trained, answered, limit=chosen.test_rows)
         for task, (name, embedder) in product(chosen.retrieved, {"none": checkpoint, **before}.items()):
             scored[task.name, name, checkpoint] += evaluations(embedder, task)
-    contrasts = [
-        Contrast(f"{task}: the gain of {before} at {models[-1].name} rather than at {models[0].name}", tuple(
-            Term(weight, tuple(scored[task, name, checkpoint])) for weight, name, checkpoint in (
-                (1, before, models[-1]), (-1, "none", models[-1]), (-1, before, models[0]), (1, "none", models[0]))))
-        for task, before in chosen.contrasts
-    ]  # fmt: skip
+
+    def growth(task: str, before: str, languages: tuple[str, ...] | None = None, sign: int = 1) -> tuple[Term, ...]:
+        """Return the gain in the largest model minus the gain in the smallest, as terms of a contrast."""
+        ends = ((sign, models[-1]), (-sign, models[0]))
+        return tuple(Term(weight * way, tuple(scored[task, name, each]), languages)
+                     for weight, each in ends for way, name in ((1, before), (-1, "none")))  # fmt: skip
+
+    sizes = f"at {models[-1].name} rather than at {models[0].name}"
+    contrasts = {f"{task}: the gain of {before} {sizes}": growth(task, before) for task, before in chosen.contrasts}
+    for one, other in chosen.between:
+        contrasts[f"{one[0]} rather than {other[0]}: the gain {sizes}"] = growth(*one) + growth(*other, sign=-1)
+    for task, before, low, high in chosen.resources:
+        name = f"{task}: the gain of {before} in low- rather than high-resource languages, {sizes}"
+        contrasts[name] = growth(task, before, low) + growth(task, before, high, sign=-1)
     return Recipe(
         f"model-size-{size}", tuple(dict.fromkeys(each for same in scored.values() for each in same)),
         title="English intermediate training at several sizes of one multilingual model",
         question="Does English intermediate training help zero-shot transfer less, the larger the multilingual model "
-        "is?", smoke=size == "small", notes=(f"Size: {size}.",), suites=chosen.suites, contrasts=tuple(contrasts),
+        "is?", smoke=size == "small", notes=(f"Size: {size}.",), suites=chosen.suites,
+        contrasts=tuple(Contrast(*each) for each in contrasts.items()),
     )  # fmt: skip

@@ -12,7 +12,7 @@ Factors: language of the intermediate rows (English, or many languages with equa
 task (paraphrase, question answering), model size, target (trained on English), seed. Contrasts are over the languages
 in which no compared model was trained. Learning rates are searched alike with and without an intermediate task.
 
-Full size: mT5 small, base and large, three seeds, with full fine-tuning at a constant rate and dropout 0.1, as mT5's
+Full size: mT5 small, base and large, five seeds, with full fine-tuning at a constant rate and dropout 0.1, as mT5's
 authors did. They used AdaFactor at 1e-3 and batches of 2^17 tokens; here AdamW trains on 32 rows, at rates up to 3e-4,
 the highest that the documentation of transformers advises. Intermediate tasks: paraphrases (PAWS-X, machine-translated
 except for English), question answering (TyDiQA). Targets: XNLI, XQuAD, part-of-speech tags. The report shows mT5's
@@ -28,7 +28,7 @@ from itertools import product
 from typing import Any, Literal
 
 from adaptx import (
-    Evaluate, Mixture, ModelSpec, Pretrained, Recipe, Sequential, Start, Task, Train, TrainConfig, difference,
+    Contrast, Evaluate, Mixture, ModelSpec, Pretrained, Recipe, Sequential, Start, Task, Term, Train, TrainConfig,
     evaluations, tune,
 )  # fmt: skip
 from adaptx.catalog import TYDIQA
@@ -40,7 +40,7 @@ def build(
     seeds: tuple[int, ...] | None = None,
 ) -> Recipe:  # fmt: skip
     """Return a recipe with each target alone, and after each intermediate task in English or in many languages."""
-    chosen = SIZES[size]
+    chosen, models = SIZES[size], (model,) if model else SIZES[size].models
     first_task, first_target = next(iter(chosen.before)), next(iter(chosen.targets))
 
     def train(
@@ -65,22 +65,34 @@ def build(
 
         return tune(trial, chosen.grid, seeds=(101,), limit=500)
 
-    scored: dict[tuple[str, str], list[Evaluate]] = defaultdict(list)
-    for checkpoint, seed in product((model,) if model else chosen.models, seeds or chosen.seeds):
+    scored: dict[tuple[str, str, ModelSpec], list[Evaluate]] = defaultdict(list)
+    for checkpoint, seed in product(models, seeds or chosen.seeds):
         before = {task.name: intermediate(checkpoint, task, seed) for task in chosen.before}
         starts = {name: Sequential(trained) for name, trained in before.items()}
         for task, (name, start) in product(chosen.targets, {"none": Pretrained(), **starts}.items()):
             settings = chosen.targets[task]
             trained = train(checkpoint, task, seed, rate(checkpoint, task, name != "none"), start, **settings)
-            scored[task.name, name] += evaluations(trained, task, limit=chosen.test_rows)
+            scored[task.name, name, checkpoint] += evaluations(trained, task, limit=chosen.test_rows)
         # A model that is trained only on TyDiQA's English rows has a published score to compare with.
         if TYDIQA in chosen.before:
-            scored["tydiqa", "none"] += evaluations(before["tydiqa"], TYDIQA, limit=chosen.test_rows)
+            scored["tydiqa", "none", checkpoint] += evaluations(before["tydiqa"], TYDIQA, limit=chosen.test_rows)
+
+    def advantage(names: tuple[str, str, str], at: tuple[ModelSpec, ...], sign=1, languages=None) -> tuple[Term, ...]:
+        task, one, other = names
+        return tuple(Term(weight, tuple(same for each in at for same in scored[task, name, each]), languages)
+                     for weight, name in ((sign, one), (-sign, other)))  # fmt: skip
+
+    contrasts = {name: advantage(each, models) for name, each in chosen.contrasts.items()}
+    first = next(iter(chosen.contrasts.values()))
+    for name, (these, those) in chosen.languages.items():
+        contrasts[name] = advantage(first, models, 1, these) + advantage(first, models, -1, those)
+    for name, each in chosen.contrasts.items() if len(models) > 1 else ():
+        larger = advantage(each, models[-1:]) + advantage(each, models[:1], -1)
+        contrasts[f"{name}, at {models[-1].name} rather than at {models[0].name}"] = larger
     return Recipe(
         f"mt5-multilingual-{size}", tuple(each for same in scored.values() for each in same), smoke=size == "small",
         title="Multilingual against English-only intermediate tasks, at several sizes",
         question="Do multilingual intermediate tasks transfer better than English ones, and less so in larger models?",
         notes=(f"Size: {size}.", chosen.note), published=chosen.published,
-        contrasts=tuple(difference(name, scored[task, one], scored[task, other])
-                        for name, (task, one, other) in chosen.contrasts.items()),
+        contrasts=tuple(Contrast(name, terms) for name, terms in contrasts.items()),
     )  # fmt: skip

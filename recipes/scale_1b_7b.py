@@ -9,15 +9,15 @@ saturates. H2: question answering and multiple choice keep more of their gain th
 little pretraining text keep gaining up to larger sizes than others do. H4: a decoder gains more if it reads a prompt
 and ranks the answers, as in its pretraining, than if a new head reads its hidden states.
 
-Factors: model (three sizes of Llama 3, three of Qwen3, and the encoder XLM-R XL for comparison), intermediate task
-(none, NLI, question answering, multiple choice), target, how a decoder reads NLI (head or prompt), seed. All models
+Factors: model (Llama 3, Qwen3 and SmolLM2 at several sizes, and the encoder XLM-R XL), intermediate task (none, NLI,
+question answering, multiple choice), target, how a decoder reads NLI and questions (head or prompt), seed. All models
 train LoRA at every linear map, with the best of several learning rates on development rows. No training row is in an
-intermediate task and in a target.
+intermediate task and in a target. Sizes of Llama 3 and of SmolLM2 also differ in how much text they were pretrained on.
 
-Full size: Llama 3 (1B, 3B, 8B) and Qwen3 (1.7B, 4B, 8B) base checkpoints, XLM-R XL (3.5B); five targets of XTREME-R;
-three seeds. Medium size: SmolLM2-135M, an English decoder, whole; SNLI before 400 rows of MNLI, with a head and with a
-prompt; five seeds. It answers H4 for one small decoder, and no question about sizes. Small size: the medium size with
-few rows, to test that it runs.
+Full size: Llama 3 (1B, 3B, 8B), Qwen3 (0.6B, 1.7B, 4B, 8B), SmolLM2 (135M, 360M, 1.7B; English) and XLM-R XL (3.5B);
+five targets of XTREME-R; equally many rows of each intermediate task; five seeds. Medium size: SmolLM2-135M; SNLI
+before 400 rows of MNLI, with a head and with a prompt; five seeds. It answers H4 for one small decoder, and no question
+about sizes. Small size: the medium size with few rows, to test that it runs.
 """
 
 from collections import defaultdict
@@ -41,7 +41,6 @@ def build(
     model: a checkpoint that replaces the models, such as a folder of SmolLM2-135M.
     """
     chosen = SIZES[size]
-    first = next(iter(chosen.before))
     amounts = {**chosen.before, **chosen.targets}
 
     @cache
@@ -58,7 +57,7 @@ def build(
     @cache
     def rate_of(checkpoint: ModelSpec, task: Task, asked: bool, is_continued: bool) -> Any:
         """Search for a target's rate, from the checkpoint or after the first intermediate task."""
-        before = first if is_continued else None
+        before = next(iter(chosen.before)) if is_continued else None
         return tune(lambda rate, seed: train(checkpoint, task, seed, rate, asked, before), chosen.grid, seeds=(101,),
                     limit=500)  # fmt: skip
 
@@ -72,28 +71,30 @@ def build(
                 key = task.name, before.name if before else "none", checkpoint, asked
                 scored[key] += evaluations(trained, task, limit=chosen.test_rows)
 
-    def gain(task: str, before: str, checkpoint: ModelSpec, asked: bool, sign: int) -> tuple[Term, ...]:
-        return (Term(sign, tuple(scored[task, before, checkpoint, asked])),
-                Term(-sign, tuple(scored[task, "none", checkpoint, asked])))  # fmt: skip
+    def gain(pair: tuple[str, str], each: ModelSpec, asked=False, sign=1, languages=None) -> tuple[Term, ...]:
+        return tuple(Term(weight, tuple(scored[pair[0], name, each, asked]), languages)
+                     for weight, name in ((sign, pair[1]), (-sign, "none")))  # fmt: skip
 
-    contrasts = [
-        Contrast(f"{task}: the gain of {before} at {large.name} rather than at {little.name}",
-                 (*gain(task, before, large, False, 1), *gain(task, before, little, False, -1)))
-        for task, before, pairs in chosen.contrasts for little, large in pairs if (task, before, large, False) in scored
-    ]  # fmt: skip
-    task, before = chosen.read_both_ways
-    decoders = dict.fromkeys(key[2] for key in scored if key[3])
-    contrasts += [
-        Contrast(f"{task}: the gain of {before} with a prompt rather than with a head, at {each.name}",
-                 (*gain(task, before, each, True, 1), *gain(task, before, each, False, -1))) for each in decoders
-    ]  # fmt: skip
-    contrasts += [
-        Contrast(f"{task}: {before} rather than nothing, {way}, at {each.name}", gain(task, before, each, asked, 1))
-        for each in decoders for asked, way in ((False, "with a head"), (True, "with a prompt"))
-    ]  # fmt: skip
+    def growth(pair: tuple[str, str], sizes: tuple[ModelSpec, ModelSpec], sign=1, languages=None) -> tuple[Term, ...]:
+        return gain(pair, sizes[1], False, sign, languages) + gain(pair, sizes[0], False, -sign, languages)
+
+    contrasts: dict[str, tuple[Term, ...]] = {}
+    for sizes in () if model else chosen.sizes:
+        at, (one, other) = f"at {sizes[1].name} rather than at {sizes[0].name}", chosen.pairs
+        contrasts |= {f"{pair[0]}: the gain of {pair[1]} {at}": growth(pair, sizes) for pair in chosen.pairs}
+        contrasts[f"{one[0]} rather than {other[0]}: the gain {at}"] = growth(one, sizes) + growth(other, sizes, -1)
+        low, high = (growth(one, sizes, sign, chosen.resources[sign]) for sign in (1, -1))
+        contrasts[f"{one[0]}: the gain in low- rather than high-resource languages, {at}"] = low + high
+    for pair, each in product(chosen.pairs, (model,) if model else chosen.decoders):
+        if (*pair, each, True) in scored:
+            name = f"{pair[0]}: the gain of {pair[1]} with a prompt rather than with a head, at {each.name}"
+            contrasts[name] = gain(pair, each, True) + gain(pair, each, False, -1)
+            for asked, way in ((False, "head"), (True, "prompt")):
+                name = f"{pair[0]}: {pair[1]} rather than nothing, with a {way}, at {each.name}"
+                contrasts[name] = gain(pair, each, asked)
     return Recipe(
         f"scale-1b-7b-{size}", tuple(each for same in scored.values() for each in same), smoke=size == "small",
         title="English intermediate training from 1B to 8B parameters", suites=chosen.suites, notes=(f"Size: {size}.",),
         question="How do the gains of English intermediate training on other languages change as parameters grow from "
-        "1B to 7B?", contrasts=tuple(contrasts),
+        "1B to 7B?", contrasts=tuple(Contrast(name, terms) for name, terms in contrasts.items()),
     )  # fmt: skip

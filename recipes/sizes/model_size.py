@@ -29,11 +29,12 @@ SIZES = {
         method=Lora(rank=16, alpha=32, sites=("query", "key", "value", "output", "up", "down")),
         grid=(1e-4, 2e-4, 5e-4),
         batch=32,
-        seeds=(1, 2, 3),
+        seeds=(1, 2, 3, 4, 5),
+        # As many rows of each as HellaSwag has.
         before={
-            MNLI_FIRST: {"limit": 60_000, "epochs": 1},
-            SQUAD_FIRST: {"limit": 60_000, "epochs": 1},
-            HELLASWAG: {"limit": 60_000, "epochs": 1},
+            MNLI_FIRST: {"limit": 39_905, "epochs": 1},
+            SQUAD_FIRST: {"limit": 39_905, "epochs": 1},
+            HELLASWAG: {"limit": 39_905, "epochs": 1},
         },
         targets={
             MNLI_LATER: {"limit": 50_000, "epochs": 2},
@@ -48,6 +49,10 @@ SIZES = {
         suites=(XTREME_R,),
         # (target, intermediate task): its gain in the largest model is compared with that in the smallest.
         contrasts=(("xnli", "mnli"), ("tydiqa", "squad")),
+        # The change over sizes of the first pair's gain rather than of the second's.
+        between=((("tydiqa", "squad"), ("xnli", "mnli")),),
+        # (target, intermediate task, low-resource languages, high-resource languages), by the classes of Joshi et al.
+        resources=(("tydiqa", "squad", ("sw", "te"), ("ar", "bn", "fi", "id", "ko", "ru")),),
     ),
     "medium": SimpleNamespace(
         models=(E5_MINI, E5_SMALL),
@@ -61,6 +66,8 @@ SIZES = {
         retrieved=(),
         suites=(),
         contrasts=(("nli", "snli"),),
+        between=(),
+        resources=(),
     ),
 }
 SIZES["small"] = SimpleNamespace(

@@ -17,8 +17,38 @@ NLI = replace(
 )
 
 
-def contrasts(task: str, first: str, lora: str, bottleneck: str) -> dict[str, tuple[tuple[float, str, str, str], ...]]:
-    """Return the contrasts on one target: name -> (weight, target, method, start) of each term."""
+Terms = tuple[tuple[float, str, str, str], ...]
+"""(weight, target, method, start) of each term of a contrast."""
+
+
+def scores(task: str, first: str, lora: str, bottleneck: str) -> dict[str, Terms]:
+    """Return contrasts of scores after an intermediate task, which need no baseline, and one of a share of a gain."""
+
+    def term(weight: float, method: str, start: str) -> tuple[float, str, str, str]:
+        return weight, task, method, start
+
+    half = (term(-0.5, "full", first), term(0.5, "full", "none"))
+    return {
+        f"{task} after {first}: LoRA rather than full fine-tuning": (term(1, lora, first), term(-1, "full", first)),
+        f"{task} after {first}: adapters rather than full fine-tuning": (
+            term(1, bottleneck, first),
+            term(-1, "full", first),
+        ),
+        f"{task}: the gain of LoRA rather than half of that of full fine-tuning": (
+            term(1, lora, first),
+            term(-1, lora, "none"),
+            *half,
+        ),
+        f"{task}: the gain of adapters rather than half of that of full fine-tuning": (
+            term(1, bottleneck, first),
+            term(-1, bottleneck, "none"),
+            *half,
+        ),
+    }
+
+
+def contrasts(task: str, first: str, lora: str, bottleneck: str) -> dict[str, Terms]:
+    """Return the contrasts on one target."""
 
     def gain(method: str, start: str) -> tuple[tuple[float, str, str, str], ...]:
         return (1.0, task, method, start), (-1.0, task, method, "none")
@@ -42,15 +72,19 @@ SIZES = {
     # The rates of full fine-tuning are around that of XTREME's scripts. Those of LoRA and adapters are our own choices.
     "full": SimpleNamespace(
         models=(XLMR_BASE, XLMR_LARGE),
-        seeds=(1, 2, 3),
+        seeds=(1, 2, 3, 4, 5),
         batch=32,
-        intermediates={MNLI: {"limit": 100_000, "epochs": 1}, SQUAD: {"limit": 100_000, "epochs": 1}},
+        # As many rows of each as SQuAD has.
+        intermediates={MNLI: {"limit": 87_599, "epochs": 1}, SQUAD: {"limit": 87_599, "epochs": 1}},
         targets={PAWSX: {"limit": 20_000, "epochs": 5}, TYDIQA: {"limit": 20_000, "epochs": 5}},
         grids={FULL: (5e-6, 1e-5, 3e-5), LORA: (1e-4, 2e-4, 5e-4), BOTTLENECK: (5e-5, 1e-4, 3e-4)},
         fusion_grid=(2e-5, 5e-5, 1e-4),
         test_rows=None,
         contrasts=contrasts("pawsx", "mnli", LORA.label, BOTTLENECK.label)
-        | contrasts("tydiqa", "squad", LORA.label, BOTTLENECK.label),
+        | contrasts("tydiqa", "squad", LORA.label, BOTTLENECK.label)
+        | scores("tydiqa", "squad", LORA.label, BOTTLENECK.label),
+        # These differences are also compared between the largest and the smallest model.
+        at_sizes=tuple(scores("tydiqa", "squad", LORA.label, BOTTLENECK.label))[:2],
     ),
     "medium": SimpleNamespace(
         models=(E5_MINI,),
@@ -62,6 +96,7 @@ SIZES = {
         fusion_grid=(3e-4, 1e-3, 3e-3),
         test_rows=300,
         contrasts=contrasts("nli", "snli", LORA.label, BOTTLENECK.label),
+        at_sizes=(),
     ),
 }
 SIZES["small"] = SimpleNamespace(

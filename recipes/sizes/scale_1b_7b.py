@@ -2,14 +2,14 @@
 
 from types import SimpleNamespace
 
-from adaptx import Lora, Rank, Text
+from adaptx import Generate, Lora, Rank, Text
 from adaptx.catalog import (
-    HELLASWAG, LLAMA3_1B, LLAMA3_3B, LLAMA3_8B, MNLI, QWEN3_1_7B, QWEN3_4B, QWEN3_8B, SMOLLM2_135M, SNLI, SQUAD,
-    TYDIQA, WIKIANN, XCOPA, XLMR_XL, XNLI, XQUAD_12, XTREME_R,
+    HELLASWAG, LLAMA3_1B, LLAMA3_3B, LLAMA3_8B, MNLI, QWEN3_1_7B, QWEN3_4B, QWEN3_600M, QWEN3_8B, SMOLLM2_1_7B,
+    SMOLLM2_135M, SMOLLM2_360M, SNLI, SQUAD, TYDIQA, WIKIANN, XCOPA, XLMR_XL, XNLI, XQUAD_12, XTREME_R,
 )  # fmt: skip
-from adaptx.catalog.prompts import NLI_YES_NO
+from adaptx.catalog.prompts import ANSWER_FROM_CONTEXT, NLI_YES_NO
 
-ASKED = Text(NLI_YES_NO, Rank())
+ASKED, WRITTEN = Text(NLI_YES_NO, Rank()), Text(ANSWER_FROM_CONTEXT, Generate())
 # XNLI's training rows are MNLI's, and XQuAD's are SQuAD's. No row is in an intermediate task and in a target.
 MNLI_FIRST, MNLI_LATER = MNLI.with_training_rows(0, 200_000), XNLI.with_training_rows(200_000, 392_702)
 SQUAD_FIRST, SQUAD_LATER = SQUAD.with_training_rows(0, 60_000), XQUAD_12.with_training_rows(60_000, 87_599)
@@ -18,15 +18,21 @@ EVERY_MAP = Lora(rank=16, alpha=32, sites=("query", "key", "value", "output", "u
 SIZES = {
     # LoRA's learning rates and the row limits are our own choices: no published setting fixes them for decoders.
     "full": SimpleNamespace(
-        models=(LLAMA3_1B, LLAMA3_3B, LLAMA3_8B, QWEN3_1_7B, QWEN3_4B, QWEN3_8B, XLMR_XL),
+        models=(
+            *(LLAMA3_1B, LLAMA3_3B, LLAMA3_8B),
+            *(QWEN3_600M, QWEN3_1_7B, QWEN3_4B, QWEN3_8B),
+            *(SMOLLM2_135M, SMOLLM2_360M, SMOLLM2_1_7B),
+            XLMR_XL,
+        ),
         method=EVERY_MAP,
         grid=(5e-5, 1e-4, 3e-4),
         batch=32,
-        seeds=(1, 2, 3),
+        seeds=(1, 2, 3, 4, 5),
+        # As many rows of each as HellaSwag has.
         before={
-            MNLI_FIRST: {"limit": 50_000, "epochs": 1},
-            SQUAD_FIRST: {"limit": 50_000, "epochs": 1},
-            HELLASWAG: {"limit": 50_000, "epochs": 1},
+            MNLI_FIRST: {"limit": 39_905, "epochs": 1},
+            SQUAD_FIRST: {"limit": 39_905, "epochs": 1},
+            HELLASWAG: {"limit": 39_905, "epochs": 1},
         },
         targets={
             MNLI_LATER: {"limit": 20_000, "epochs": 1},
@@ -35,16 +41,17 @@ SIZES = {
             SQUAD_LATER: {"limit": 20_000, "epochs": 2},
             TYDIQA: {"limit": 20_000, "epochs": 2},
         },
-        # Tasks that decoders also read as a prompt.
-        asked={MNLI_FIRST: ASKED, MNLI_LATER: ASKED},
+        # Tasks that decoders also read as a prompt. They rank the answers of NLI, and write those of questions.
+        asked={MNLI_FIRST: ASKED, MNLI_LATER: ASKED, SQUAD_FIRST: WRITTEN, TYDIQA: WRITTEN},
         test_rows=1_000,
         suites=(XTREME_R,),
-        # (target, intermediate task, pairs of a smaller and a larger model of one family)
-        contrasts=(
-            ("xnli", "mnli", ((LLAMA3_1B, LLAMA3_8B), (QWEN3_1_7B, QWEN3_8B))),
-            ("tydiqa", "squad", ((LLAMA3_1B, LLAMA3_8B), (QWEN3_1_7B, QWEN3_8B))),
-        ),
-        read_both_ways=("xnli", "mnli"),
+        # The smaller and the larger model of one family, whose gains are compared.
+        sizes=((LLAMA3_1B, LLAMA3_8B), (QWEN3_1_7B, QWEN3_8B)),
+        # (target, intermediate task); and low- (1) and high-resource (-1) languages of the first (Joshi et al. 2020).
+        pairs=(("tydiqa", "squad"), ("xnli", "mnli")),
+        resources={1: ("sw", "te"), -1: ("ar", "bn", "fi", "id", "ko", "ru")},
+        # The decoders in which reading by a prompt is compared with reading by a head.
+        decoders=(LLAMA3_8B, QWEN3_8B),
     ),
     "medium": SimpleNamespace(
         models=(SMOLLM2_135M,),
@@ -57,8 +64,10 @@ SIZES = {
         asked={},
         test_rows=200,
         suites=(),
-        contrasts=(),
-        read_both_ways=("xnli", "snli"),
+        sizes=(),
+        pairs=(("xnli", "snli"),),
+        resources={},
+        decoders=(SMOLLM2_135M,),
     ),
 }
 SIZES["medium"].asked = dict.fromkeys((*SIZES["medium"].before, *SIZES["medium"].targets), ASKED)

@@ -34,6 +34,7 @@ SIZES = {
         seeds=(1, 2, 3, 4, 5),
         before={
             FIRST_ROWS: {"limit": 100_000, "max_steps": 3_125},
+            FIRST_ROWS.with_shuffled_labels(): {"limit": 100_000, "max_steps": 3_125},
             SQUAD: {"limit": 30_000, "max_steps": 938},
             HELLASWAG: {"limit": 25_000, "max_steps": 782},
             # In all as many tokens as one task alone, and of each as many as alone.
@@ -54,7 +55,8 @@ SIZES = {
             TYDIQA: {"limit": 50_000, "epochs": 2},
         },
         test_rows=None,
-        contrasts=("xnli", ("mnli", "squad", "hellaswag")),
+        # PAWS-X has no rows like those of an intermediate task.
+        contrasts=(("xnli", ("mnli", "squad", "hellaswag")), ("pawsx", ("mnli", "squad", "hellaswag"))),
     ),
     "medium": SimpleNamespace(
         models=(E5_MINI,),
@@ -75,7 +77,7 @@ SIZES = {
         },
         targets={NLI: {"limit": 1_600, "epochs": 3}, TOPICS: {"epochs": 3}},
         test_rows=500,
-        contrasts=("nli", ("snli", "squad", "commonsenseqa")),
+        contrasts=(("nli", ("snli", "squad", "commonsenseqa")),),
     ),
 }
 SIZES["small"] = SimpleNamespace(
