@@ -256,14 +256,14 @@ class Study:
 
         There is one row per variant, quantity and metric. `gain` is a share, with a 95 % confidence interval from `low`
         to `high` and a two-sided `p`. They account for the variation over test rows and, with three or more seeds
-        (`seeds_compared`), over seeds. `holm_p`, `corrected_low` and `corrected_high` are corrected for the number of
-        comparisons.
+        (`seeds_compared`), over seeds. `holm_p`, `corrected_low` and `corrected_high` are corrected for the comparisons
+        of the `family`. If several rows are one test, such as the source languages and English, they have one verdict.
 
         Args:
             by_seed: whether to return one row per seed, variant, quantity and metric instead, with `score`,
                 `baseline_score` and `gain`.
         """
-        from adaptx.report.gains.gains import compute_gains
+        from adaptx.report.gains.compare import compare
         from adaptx.report.results.measured import measure
         from adaptx.report.tables.tidy import gains_frame, seed_gains_frame
 
@@ -271,22 +271,22 @@ class Study:
         with self._left_out_told_at_end():
             if by_seed:
                 return seed_gains_frame(measure(self.dag, self.store))
-            primary = self.dag.recipe.primary_comparisons
-            return gains_frame(compute_gains(measure(self.dag, self.store), primary=primary))
+            return gains_frame(compare(self.dag.recipe, measure(self.dag, self.store)).gains)
 
     def contrasts(self) -> Any:
         """Return the recipe's contrasts as a pandas.DataFrame with one row per contrast.
 
         `difference` is a share, with a 95 % interval from `low` to `high`. `holm_p`, `corrected_low` and
-        `corrected_high` are corrected for all contrasts. `note` says why a contrast has no difference or interval.
+        `corrected_high` are corrected for all contrasts. A contrast that is also a gain has the verdict of the primary
+        one of the two (`family`). `note` says why a contrast has no difference or interval.
         """
-        from adaptx.report.gains.contrasts import contrast_results
+        from adaptx.report.gains.compare import compare
         from adaptx.report.results.measured import measure
         from adaptx.report.tables.tidy import contrasts_frame
 
         self._refresh_store()
         with self._left_out_told_at_end():
-            return contrasts_frame(contrast_results(self.dag.recipe.contrasts, measure(self.dag, self.store)))
+            return contrasts_frame(compare(self.dag.recipe, measure(self.dag, self.store)).contrasts)
 
     def power(self, *, seed_deviation: float | None = None, row_deviation: float | None = None) -> Any:
         """Return the gains that this design can detect, as a pandas.DataFrame.

@@ -175,7 +175,7 @@ def test_fewer_seeds_and_missing_scores_are_said(world: World) -> None:
     assert snli_result.p is not None
     assert sib_result.difference is None
     assert sib_result.note == "4 of its 8 evaluations are not stored yet"
-    first, second = contrast_answer([snli_result, sib_result])
+    first, second = contrast_answer([snli_result, sib_result], primary=True)
     assert "between these trained models and not the methods" in first
     assert second == "SIB: 4 of its 8 evaluations are not stored yet."
     table = contrast_table([snli_result, sib_result], primary=True)
@@ -202,13 +202,13 @@ def verdict(**changes) -> ContrastResult:
     known = ContrastResult(
         name="A rather than B", metric="accuracy", difference=0.03, seeds=SEEDS, by_seed=(0.02, 0.03, 0.04), low=0.01,
         high=0.05, p=0.01, holm_p=0.02, corrected_low=0.005, corrected_high=0.055, detectable=0.024,
-        corrected_detectable=0.028,
+        corrected_detectable=0.028, family="contrasts", family_size=3,
     )  # fmt: skip
     return dataclasses.replace(known, **changes)
 
 
 def test_sentences_say_the_verdict() -> None:
-    assert contrast_answer([verdict(), verdict(difference=-0.03), verdict(holm_p=0.3)]) == (
+    assert contrast_answer([verdict(), verdict(difference=-0.03), verdict(holm_p=0.3)], primary=True) == (
         "A rather than B: +3.0 [+0.5, +5.5] points of accuracy (95% interval over rows and 3 seeds, corrected for 3 "
         "contrasts; p = 0.020). This is a gain.",
         "A rather than B: −3.0 [+0.5, +5.5] points of accuracy (95% interval over rows and 3 seeds, corrected for 3 "
@@ -217,7 +217,8 @@ def test_sentences_say_the_verdict() -> None:
         "contrasts; p = 0.300). This is undecided: a true difference of 2.8 points would have been found in 4 of 5 "
         "such experiments.",
     )
-    (weak,) = contrast_answer([verdict(corrected_detectable=0.034)])
+    (weak,) = contrast_answer([verdict(corrected_detectable=0.034)], primary=False)
+    assert weak.startswith("A rather than B (exploratory): +3.0 ")
     assert weak.endswith(
         "This is a gain. A difference of +3.0 may be too large: this design finds a true difference in 4 of 5 "
         "experiments only from 3.4 points on, and a smaller one mostly when chance adds to it."

@@ -105,12 +105,13 @@ def test_the_answer_names_the_largest_gain_and_loss_with_the_tables_numbers(
 @given(compared())
 @settings(max_examples=200, deadline=None)
 def test_the_advice_is_a_variant_whose_cell_shows_a_gain(gains: list[Gain]) -> None:
+    gains = [replace(gain, standing="primary") for gain in gains]
     costs = {gain.variant: 10.0 * number for number, gain in enumerate(gains, start=1)} | {"baseline": 5.0}
     said = advice(TARGET, gains, costs)
     rows = {row[0].text: row for row in comparison_table(TARGET, METRIC, gains).rows}
     tested = [gain for gain in gains if gain.holm_p is not None]
     up = [gain for gain in tested if rows[gain.variant][1].sign > 0]
-    named = re.findall(r"use (variant \d)\. Its zero-shot average is ([\d.]+)%", said)
+    named = re.findall(r": use (variant \d)\. Its zero-shot average is ([\d.]+)%", said)
     unsure = re.findall(r"too few seeds .* The zero-shot average of (variant \d) is ([\d.]+)%", said)
     assert not (named and unsure)
     named = named or unsure
@@ -127,6 +128,18 @@ def test_the_advice_is_a_variant_whose_cell_shows_a_gain(gains: list[Gain]) -> N
     else:
         largest = max(gain.corrected_detectable for gain in tested if gain.sign == 0)
         assert f"below {percent(largest)} points could have been missed" in said
+
+
+@given(compared())
+@settings(max_examples=100, deadline=None)
+def test_advice_on_exploratory_gains_recommends_nothing(gains: list[Gain]) -> None:
+    """It names the same variant with the same numbers as advice on primary gains."""
+    said, confirmed = advice(TARGET, gains, {}), advice(TARGET, [replace(g, standing="primary") for g in gains], {})
+    assert said.startswith(f"{TARGET.name} (exploratory): ")
+    assert ": use " not in said
+    assert "Exploratory: " in comparison_table(TARGET, METRIC, gains).caption
+    told, of_primary = said.partition(": ")[2], confirmed.partition(": ")[2]
+    assert re.sub(r"^use (variant \d)\.", r"\1 looks best.", of_primary) == told
 
 
 def test_the_advice_names_a_baseline_that_scores_higher_without_an_intermediate_task() -> None:

@@ -46,10 +46,23 @@ def summary(plan: Plan, store: Store) -> PageSummary:
     return summarise(recipe, measurements, gains, contrast_results(recipe.contrasts, measurements, 200))
 
 
-def test_without_a_declaration_each_task_is_answered_and_nothing_is_exploratory(tmp_path: Path) -> None:
-    found = summary(*stored(tmp_path, seeds=3))
+def test_without_a_declaration_everything_is_exploratory_and_the_page_says_how_to_declare(tmp_path: Path) -> None:
+    plan, store = stored(tmp_path, seeds=3)
+    found = summary(plan, store)
     (answer,) = found.answers
-    assert answer.lead.startswith("nli: use lora-r4 · Sequential · snli. Its zero-shot average is 68.3%, and it took ")
+    assert answer.lead.startswith(
+        "nli (exploratory): lora-r4 · Sequential · snli looks best. Its zero-shot average is 68.3%, and it took "
+    )
+    report = write_report(plan, store, tmp_path / "out")
+    for text in (report.html.read_text(), report.markdown()):
+        assert text.index("the recipe declares no comparison") < text.index("nli (exploratory): ")
+        assert "nli: use" not in text
+        assert "Exploratory: the recipe does not declare these" in text
+    assert 'difference("A rather than B", a, b)' in report.markdown()
+    assert "All comparisons are exploratory" in report.main_latex.read_text()
+    assert set(report.gains["standing"]) == {"exploratory"}
+    assert report.metrics["primary_comparisons"] == 0
+    assert {metrics["gain/nli/zero_shot_average/primary"] for metrics in report.variant_metrics.values()} == {0}
     assert "the one variant gains" in answer.details
     assert answer.details.startswith("On the zero-shot average, ")
     assert found.seeds == ""
@@ -64,10 +77,15 @@ def test_declared_contrasts_are_the_answer_and_gains_are_exploratory(tmp_path: P
     (answer,), (other,) = found.answers, found.exploratory
     assert answer.lead.startswith("SNLI rather than nothing: +")
     assert answer.lead.endswith("This is a gain.")
-    assert other.lead.startswith("nli: use ")
+    assert other.lead.startswith("nli (exploratory): lora-r4 · Sequential · snli looks best. ")
+    assert found.declaration == ""
     page = write_report(plan, store, tmp_path / "out").html.read_text()
     summed, _, below = page.partition('alt="Forest plot')
-    assert summed.index("Does it help?") < summed.index("SNLI rather than nothing: +") < summed.index("nli: use ")
+    assert (
+        summed.index("Does it help?")
+        < summed.index("SNLI rather than nothing: +")
+        < summed.index("nli (exploratory): ")
+    )
     assert "<summary>Exploratory: what the other comparisons show" in summed
     assert "<summary>Exploratory: each variant against its baseline" in below
 
@@ -83,6 +101,7 @@ def test_a_smoke_run_has_tables_and_no_conclusion(tmp_path: Path) -> None:
     assert "Smoke run: no conclusion" in tables
     for text in (page, tables):
         assert "nli: use " not in text
+        assert "looks best" not in text
         assert "the one variant gains" not in text
         assert "This is a gain" not in text
     assert "SNLI rather than nothing" in tables, "the contrast's row stays in its table"
@@ -91,6 +110,7 @@ def test_a_smoke_run_has_tables_and_no_conclusion(tmp_path: Path) -> None:
 def test_a_declared_average_is_the_answer_and_the_other_average_is_exploratory(tmp_path: Path) -> None:
     found = summary(*stored(tmp_path, seeds=3, primary=ZERO_SHOT))
     (answer,), (other,) = found.answers, found.exploratory
+    assert answer.lead.startswith("nli: use lora-r4 · Sequential · snli. Its zero-shot average is ")
     assert "zero-shot average" in answer.details
     assert "source languages" not in answer.lead + answer.details
     assert "source languages (en)" in other.lead + other.details
@@ -101,7 +121,7 @@ def test_few_seeds_are_told_once_for_all_tasks(tmp_path: Path) -> None:
     assert found.seeds.startswith("Each variant was trained with 2 seeds, so this compares these trained models")
     assert found.seeds not in found.answers[0].details
     assert found.answers[0].lead.startswith(
-        "nli: too few seeds to recommend a variant. The zero-shot average of lora-r4"
+        "nli (exploratory): too few seeds to recommend a variant. The zero-shot average of lora-r4"
     )
 
 

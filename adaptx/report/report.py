@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from adaptx.errors import UserError
 from adaptx.planning.plan import Plan
+from adaptx.report.gains.contrast import ContrastResult
+from adaptx.report.gains.gain import Gain
 from adaptx.report.gains.gain_metrics import gain_metrics
 from adaptx.report.gains.seed_gains import seed_gains
 from adaptx.report.page import html
@@ -180,8 +182,13 @@ def write_report(plan: Plan, store: Store, out: Path, commands: Sequence[str] = 
 
 
 def _metrics(found: Findings) -> dict[str, float]:
+    """Return the numbers for the report's run in MLflow. Without primary comparisons, all of them are exploratory."""
     headlines = [headline(task, found.gains) for task in found.measurements.tasks]
-    return contrast_metrics(found.contrasts) | {name: value for each in headlines for name, value in each.items()}
+    results: list[ContrastResult | Gain] = list(found.contrasts if found.contrasts_are_primary else ())
+    results += [gain for gain in found.gains if gain.standing == "primary"]
+    declared = {"primary_comparisons": float(sum(each.holm_p is not None for each in results))}
+    of_tasks = {name: value for each in headlines for name, value in each.items()}
+    return declared | contrast_metrics(found.contrasts) | of_tasks
 
 
 def _write_tables(report: Report, found: Findings) -> None:

@@ -41,7 +41,7 @@ class ForestRow:
 
 @dataclass(frozen=True)
 class ForestPanel:
-    """The rows that share an axis. title: what they show, such as `nli: gain in accuracy, zero-shot average`."""
+    """The rows that share an axis. title: what they show, such as `nli (primary): gain in accuracy`."""
 
     title: str
     rows: tuple[ForestRow, ...]
@@ -56,7 +56,9 @@ def gain_panel(task: Task, gains: Sequence[Gain], styles: VariantStyles) -> Fore
     for quantity in (ZERO_SHOT, SOURCE):
         found = tuple(_gain_row(gain, styles) for gain in of_task if gain.quantity == quantity)
         if found:
-            return ForestPanel(f"{task.name}: gain in {task.metrics[0]}, {quantity}", found)
+            is_primary = any(gain.standing == "primary" for gain in of_task if gain.quantity == quantity)
+            title = f"{task.name} ({'primary' if is_primary else 'exploratory'}): gain in {task.metrics[0]}, {quantity}"
+            return ForestPanel(title, found)
     return None
 
 

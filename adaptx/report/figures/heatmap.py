@@ -41,7 +41,7 @@ def gain_heatmap(gains: Sequence[Gain], task: str, metric: str, styles: VariantS
     put_title(
         figure,
         f"{task}: gain in {metric} over the matched baseline, in percentage points",
-        "bold with *: a gain or a loss after Holm's correction over all languages; "
+        "bold with *: a gain or a loss after Holm's correction, as in the tables; "
         + (f"{next(iter(rows.values())):,} examples per language" if even else "n: number of examples"),
     )
     return save(figure, file)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from adaptx.report.gains.gain import ALPHA
+from adaptx.report.gains.verdict import Compared
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
 
@@ -18,7 +19,11 @@ class ContrastResult:
         difference: the weighted sum of the terms' mean scores, averaged over seeds. None if `note` says why not.
         low, high, p: 95% interval and two-sided p-value. With at least three seeds, they cover the choice of rows and
             of seeds; with fewer, that of rows alone.
-        holm_p, corrected_low, corrected_high: p-value and interval, corrected for all contrasts of the recipe.
+        holm_p, corrected_low, corrected_high: p-value and interval, corrected for all comparisons of the family.
+        family, family_size: name of that family, and the number of its tests. It is `contrasts`, unless the contrast is
+            a gain that has a verdict already.
+        ours, theirs: labels of the two variants if the contrast is the score of one minus that of the other; else
+            empty.
         row_low, row_high: 95% interval for the choice of rows alone, with the trained models as they are.
         by_seed: the difference with each seed, in the order of `seeds`. Both are empty if no model is trained.
         detectable: the smallest true difference that a test on so many rows and seeds finds with probability 0.8,
@@ -45,6 +50,24 @@ class ContrastResult:
     detectable: float | None = None
     corrected_detectable: float | None = None
     note: str = ""
+    family: str = ""
+    family_size: int = 0
+    ours: str = ""
+    theirs: str = ""
+
+    @property
+    def compared(self) -> Compared | None:
+        """What the contrast compares; None unless it compares two variants."""
+        if not self.ours:
+            return None
+        return Compared(
+            task=self.tasks[0],
+            metric=self.metric,
+            ours=self.ours,
+            theirs=self.theirs,
+            languages=frozenset(self.languages),
+            seeds=max(1, len(self.by_seed)),
+        )
 
     @property
     def over_seeds(self) -> bool:

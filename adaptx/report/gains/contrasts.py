@@ -8,22 +8,24 @@ pooled over models (`statistics/blocks.py`). With fewer seeds, they cover the ch
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from adaptx.metrics import METRICS
 from adaptx.planning.contrasts import compared_languages, compared_seeds
 from adaptx.report.gains.contrast import ContrastResult
-from adaptx.report.gains.gain import ALPHA
+from adaptx.report.gains.corrected import corrected
+from adaptx.report.gains.verdict import NO_VERDICTS, Verdicts
 from adaptx.report.results.measured import Measurements, ScoredEvaluation
 from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats, interval, resampled_sums
-from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.two_way import SeedVariance, TwoWay, over_rows, row_variance, two_way
 from adaptx.specs import Contrast, Evaluate, Task
 
+CONTRASTS = "contrasts"
+"""Name of the family of all contrasts."""
 Block = tuple[str, str, tuple[str, ...], tuple[int, ...]]
 """(task, checkpoint, languages, seeds): arms that share these are pooled."""
 
@@ -32,11 +34,12 @@ Block = tuple[str, str, tuple[str, ...], tuple[int, ...]]
 class Arm:
     """One variant of a contrast on one task, with its weight.
 
-    `by_seed` is seed -> language -> the stored evaluation. An untrained checkpoint has one score, which is repeated for
-    every seed of the contrast.
+    `label` names checkpoint and variant. `by_seed` is seed -> language -> the stored evaluation. An untrained
+    checkpoint has one score, which is repeated for every seed of the contrast.
     """
 
     label: str
+    variant: str
     task: Task
     model: str
     weight: float
@@ -73,27 +76,25 @@ class Estimate:
 
 
 def contrast_results(
-    contrasts: Sequence[Contrast], measurements: Measurements, resamples: int = RESAMPLES
+    contrasts: Sequence[Contrast],
+    measurements: Measurements,
+    resamples: int = RESAMPLES,
+    decided: Verdicts = NO_VERDICTS,
 ) -> list[ContrastResult]:
-    """Return the result of each contrast. P-values are corrected for all tested contrasts together."""
+    """Return the result of each contrast. P-values are corrected for all tested contrasts together.
+
+    decided: verdicts on gains. A contrast that is one of these gains has its verdict and is not in the family.
+    """
     found_estimates = estimates(contrasts, measurements, resamples)
     pooled = pooled_variances(found_estimates)
     tests = [_test(each, variance) for each, variance in zip(found_estimates, pooled, strict=True)]
-    found = [_with_test(each.result, test) for each, test in zip(found_estimates, tests, strict=True)]
-    tested = [place for place, test in enumerate(tests) if test is not None]
-    p_values = [test.p for test in tests if test is not None]
-    for place, holm_p, level in zip(tested, holm(p_values), holm_levels(p_values, ALPHA), strict=True):
-        test = tests[place]
-        assert test is not None
-        low, high = test.interval(level)
-        found[place] = replace(
-            found[place],
-            holm_p=holm_p,
-            corrected_low=low,
-            corrected_high=high,
-            corrected_detectable=test.detectable(1 - ALPHA / len(tested)),
-        )
-    return found
+    found = [_with_note(each.result, test) for each, test in zip(found_estimates, tests, strict=True)]
+    known = [decided.of(each.compared) for each in found]
+    own = [place for place, test in enumerate(tests) if test is not None and known[place] is None]
+    verdicts = corrected([test for place in own if (test := tests[place]) is not None], CONTRASTS)
+    told = {place: verdict for place, verdict in enumerate(known) if verdict is not None}
+    told |= dict(zip(own, verdicts, strict=True))
+    return [replace(each, **asdict(told[place])) if place in told else each for place, each in enumerate(found)]
 
 
 def estimates(contrasts: Sequence[Contrast], measurements: Measurements, resamples: int = RESAMPLES) -> list[Estimate]:
@@ -128,6 +129,7 @@ def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], r
     evaluated = _one_per_language(arms)
     redrawn_SR = _redrawn(arms, resamples)
     row_low, row_high = interval(redrawn_SR.mean(axis=0))
+    ours, theirs = _two_variants(arms)
     measured = replace(
         empty,
         tasks=tuple(dict.fromkeys(task for task, _ in evaluated)),
@@ -139,6 +141,8 @@ def _estimate(contrast: Contrast, scored: Mapping[Evaluate, ScoredEvaluation], r
         by_seed=tuple(map(float, by_seed_S)),
         row_low=row_low,
         row_high=row_high,
+        ours=ours,
+        theirs=theirs,
     )
     return Estimate(measured, tuple(arms), redrawn_SR)
 
@@ -168,6 +172,7 @@ def _arm(same: Sequence[ScoredEvaluation], weight: float, languages: tuple[str, 
     return Arm(
         # Checkpoints may have variants of the same label, such as `lora-r8 · baseline`.
         label=f"{first.factors.model} {first.variant}",
+        variant=first.variant,
         task=first.evaluate.task,
         model=first.factors.model,
         weight=weight,
@@ -249,10 +254,17 @@ def _pooled(arms: Sequence[Arm], pool: Mapping[Block, Mapping[str, Floats]]) -> 
     return block_variance(np.stack([*pool[blocks.pop()].values()]), [arm.weight for arm in arms])
 
 
-def _with_test(result: ContrastResult, test: TwoWay | None) -> ContrastResult:
-    if result.difference is None:
+def _with_note(result: ContrastResult, test: TwoWay | None) -> ContrastResult:
+    if result.difference is None or test is not None:
         return result
-    if test is None:
-        return replace(result, note="no interval: the difference is the same on every row and seed")
-    low, high = test.interval()
-    return replace(result, low=low, high=high, p=test.p, detectable=test.detectable())
+    return replace(result, note="no interval: the difference is the same on every row and seed")
+
+
+def _two_variants(arms: Sequence[Arm]) -> tuple[str, str]:
+    """Return the labels of the two variants if the contrast is the first minus the second, else empty strings."""
+    weighted = {arm.weight: arm for arm in arms if arm.weight}
+    if len(weighted) != sum(arm.weight != 0 for arm in arms) or set(weighted) != {1.0, -1.0}:
+        return "", ""
+    ours, theirs = weighted[1.0], weighted[-1.0]
+    alike = ours.task.name == theirs.task.name and ours.languages == theirs.languages
+    return (ours.variant, theirs.variant) if alike else ("", "")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from adaptx.report.gains.verdict import Compared
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 
 ZERO_SHOT = "zero-shot average"
@@ -19,15 +20,17 @@ class Gain:
     Attributes:
         quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of languages.
         attribute: the attribute that defines the class, such as `script`; empty if the quantity is not a class.
+        languages: the languages over which the score is averaged.
+        minus: languages whose mean score is subtracted (`GAP`); else empty.
         examples: number of test rows, summed over the languages.
         gain: the variant's score minus the baseline's; None without a baseline.
         low, high, p: 95% interval and two-sided p-value of the gain. With at least three seeds (`seeds_compared`),
             they cover the choice of rows and of seeds; with fewer, that of rows alone. None if `note` says why.
         holm_p, corrected_low, corrected_high: p-value and interval, corrected for all comparisons of the family.
-        family_size: number of comparisons in the family. Within a task and metric, all languages are one family, each
-            average is one, and each attribute is one. All primary comparisons are one family.
-        standing: `primary` if the recipe declares that this comparison answers its question, `exploratory` if it
-            declares only others, and empty if it declares none.
+        family, family_size: name of the family of comparisons, and the number of its tests. Within a task and metric,
+            all languages are one family, each average is one, and each attribute is one. All primary comparisons are
+            one family. A test that stands in several tables, such as a single source language, is in one family.
+        standing: `primary` if the recipe declares that this comparison answers its question, else `exploratory`.
         row_low, row_high, row_p: interval and p-value for the choice of rows alone, with the trained models as they
             are.
         by_seed: the gain of each seed that has a baseline, in the order of the recipe.
@@ -51,6 +54,7 @@ class Gain:
     seeds: int
     quantity: str
     languages: tuple[str, ...]
+    minus: tuple[str, ...] = ()
     examples: int
     score: float
     baseline: str | None = None
@@ -64,8 +68,9 @@ class Gain:
     holm_p: float | None = None
     corrected_low: float | None = None
     corrected_high: float | None = None
+    family: str = ""
     family_size: int = 0
-    standing: Literal["primary", "exploratory", ""] = ""
+    standing: Literal["primary", "exploratory"] = "exploratory"
     row_low: float | None = None
     row_high: float | None = None
     row_p: float | None = None
@@ -79,6 +84,21 @@ class Gain:
     @property
     def is_language(self) -> bool:
         return not self.attribute and self.quantity not in (ZERO_SHOT, SOURCE, GAP)
+
+    @property
+    def compared(self) -> Compared | None:
+        """What the gain compares; None without a gain."""
+        if self.gain is None or self.baseline is None:
+            return None
+        return Compared(
+            task=self.task,
+            metric=self.metric,
+            ours=self.variant,
+            theirs=self.baseline,
+            languages=frozenset(self.languages),
+            minus=frozenset(self.minus),
+            seeds=self.seeds_compared,
+        )
 
     @property
     def over_seeds(self) -> bool:

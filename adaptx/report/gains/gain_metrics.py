@@ -14,7 +14,8 @@ def gain_metrics(measurements: Measurements, gains: Sequence[Gain]) -> dict[Eval
 
     Each seed of a variant has a run of its own. All of these runs have the variant's gain, which is the mean over
     seeds, with its interval and p-values. The metric `.../seed` is the gain of the run's own seed. All names begin with
-    `gain/<task>/zero_shot_average` or `gain/<task>/source_languages`, and gains are in the task's first metric.
+    `gain/<task>/zero_shot_average` or `gain/<task>/source_languages`, and gains are in the task's first metric. The
+    metric `.../primary` is 1 if the recipe declares the gain as an answer to its question, and 0 if it is exploratory.
     """
     told = {
         (gain.task, gain.variant, gain.quantity): gain
@@ -47,5 +48,6 @@ def _named(gain: Gain, of_seed: float) -> Mapping[str, float]:
         "/p": gain.p,
         "/p_holm": gain.holm_p,
         "/detectable": gain.detectable,
+        "/primary": float(gain.standing == "primary"),
     }
     return {f"{name}{part}": value for part, value in values.items() if value is not None}

@@ -6,36 +6,37 @@ minus the baseline's score on the same draw. With several seeds, gains are avera
 resample.
 """
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from adaptx.metrics import METRICS
-from adaptx.planning.zero_shot import equal_weights, zero_shot_weights
-from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.gain import Gain
+from adaptx.report.gains.quantities import quantities, total_score
+from adaptx.report.gains.verdict import NO_VERDICTS, Verdicts
 from adaptx.report.gains.verdicts import Comparison, drawn_rows, verdicts, without_interval
 from adaptx.report.results.baselines import Match, is_baseline, match
-from adaptx.report.results.language_classes import language_classes
 from adaptx.report.results.measured import Measurements, Variant
 from adaptx.report.results.pairs import ByLanguage, permuted_gains, resampled_gains
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
 from adaptx.report.statistics.near_edge import LanguageGain, NearEdge, near_edge
-from adaptx.specs import Evaluate, PrimaryComparisons
-
-Quantities = dict[tuple[str, str], dict[str, float]]
-"""(attribute, quantity) -> language -> its weight. The attribute is empty unless the quantity is a language class."""
+from adaptx.specs import PrimaryComparisons
 
 
 def compute_gains(
-    measurements: Measurements, resamples: int = RESAMPLES, primary: PrimaryComparisons | None = None
+    measurements: Measurements,
+    resamples: int = RESAMPLES,
+    primary: PrimaryComparisons | None = None,
+    decided: Verdicts = NO_VERDICTS,
 ) -> list[Gain]:
     """Return the gains of all variants, ordered by task, metric, variant and quantity.
 
     resamples: number of bootstrap resamples, and also number of permutations for the p-values.
     primary: the recipe's primary comparisons. If they are an average, its gains are one family over all tasks.
+    decided: verdicts on contrasts. A gain that is one of these contrasts has its verdict and is in no other family.
     """
-    return verdicts(comparisons(measurements, resamples, primary))
+    return verdicts(comparisons(measurements, resamples, primary), decided)
 
 
 def comparisons(
@@ -60,10 +61,9 @@ def comparisons(
 
 def _marked(comparison: Comparison, primary: PrimaryComparisons | None, first_metric: bool) -> Comparison:
     """Return the comparison with its `Gain.standing` filled in."""
-    if primary is None:
+    if not first_metric or comparison.gain.quantity != primary:
         return comparison
-    is_primary = first_metric and comparison.gain.quantity == primary
-    return replace(comparison, gain=replace(comparison.gain, standing="primary" if is_primary else "exploratory"))
+    return replace(comparison, gain=replace(comparison.gain, standing="primary"))
 
 
 def _comparisons(
@@ -164,7 +164,8 @@ def _without_baseline(same: Sequence[Variant], metric: str, quantity: str, weigh
         is_baseline=is_baseline(first),
         seeds=len(same),
         quantity=quantity,
-        languages=tuple(weights),
+        languages=tuple(language for language, weight in weights.items() if weight > 0),
+        minus=tuple(language for language, weight in weights.items() if weight < 0),
         examples=sum(len(first.languages[language].examples.rows) for language in weights),
         score=_mean(total_score(variant, metric, weights) for variant in same),
         one_class=", ".join(said for language in weights if (said := _one_class(same, language))),
@@ -176,42 +177,6 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
-
-
-def zero_shot_quantities(variant: Variant, languages: Container[str]) -> dict[str, dict[str, float]]:
-    """Return the `averages` over those languages of a variant that are in `languages`."""
-    return averages([each.evaluate for language, each in variant.languages.items() if language in languages])
-
-
-def averages(evaluates: Sequence[Evaluate]) -> dict[str, dict[str, float]]:
-    """Return quantity (`ZERO_SHOT`) -> language (`de`) -> weight (0.5). A quantity without languages is left out.
-
-    evaluates: the evaluations of one variant, one per language.
-    """
-    others = zero_shot_weights(evaluates)
-    source = equal_weights([each.language for each in evaluates if each.language not in others])
-    found = {ZERO_SHOT: others} if others else {}
-    if source:
-        found[SOURCE] = source
-    if source and others:
-        found[GAP] = source | {language: -weight for language, weight in others.items()}
-    return found
-
-
-def quantities(variant: Variant, languages: Container[str]) -> Quantities:
-    """Return the language weights of each quantity: single languages, averages, classes of zero-shot languages."""
-    found: Quantities = {("", language): {language: 1.0} for language in variant.languages if language in languages}
-    means = zero_shot_quantities(variant, languages)
-    found |= {("", quantity): weights for quantity, weights in means.items()}
-    others = means.get(ZERO_SHOT, {})
-    for attribute, classes in language_classes(variant.evaluate.checkpoint, others).items():
-        found |= {(attribute, name): equal_weights(members) for name, members in classes.items()}
-    return found
-
-
-def total_score(variant: Variant, metric: str, weights: Mapping[str, float]) -> float:
-    """Return the weighted sum of a variant's scores in several languages."""
-    return sum(w * variant.languages[language].scores[metric] for language, w in weights.items())
 
 
 def _weighted(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:

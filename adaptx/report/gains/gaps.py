@@ -14,7 +14,7 @@ import numpy as np
 
 from adaptx.planning.naming import UNTRAINED, training_path
 from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
-from adaptx.report.gains.gains import zero_shot_quantities
+from adaptx.report.gains.quantities import zero_shot_quantities
 from adaptx.report.results.measured import Variant
 from adaptx.report.results.pairs import RowsKey, rows_key
 from adaptx.report.results.redrawn import Redrawn

@@ -1,17 +1,18 @@
 """Differences between all pairs of a task's variants, baselines included, in the average over their shared languages.
 
 Both variants of a pair are scored on the same redrawn rows, seed by seed. P-values are corrected for all pairs of the
-task (Holm).
+task (Holm), except for pairs that have a verdict elsewhere: a variant and its baseline, and declared contrasts.
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from adaptx.planning.zero_shot import equal_weights
 from adaptx.report.gains.gain import ALPHA
+from adaptx.report.gains.verdict import Compared, Verdict
 from adaptx.report.results.measured import Variant
 from adaptx.report.results.pairs import rows_key
 from adaptx.report.results.redrawn import Redrawn
@@ -21,6 +22,9 @@ from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.two_way import SeedVariance, TwoWay, over_rows, row_variance, two_way
 
+PAIRS = "pairs"
+"""Name of the family of all pairs."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairDifference:
@@ -29,7 +33,8 @@ class PairDifference:
     Attributes:
         low, high, p: 95% interval and p-value. With at least three common seeds, they cover the choice of rows and of
             seeds; with fewer, that of rows alone. None if the difference is the same on all rows and seeds.
-        holm_p: p corrected for all pairs; None if p is.
+        holm_p: p corrected for all comparisons of the family; None if p is.
+        family: name of that family; `PAIRS` unless the pair has a verdict elsewhere.
         seeds: number of common seeds; 1 if neither variant was trained.
     """
 
@@ -41,11 +46,23 @@ class PairDifference:
     high: float | None = None
     p: float | None = None
     holm_p: float | None = None
+    family: str = ""
 
     @property
     def over_seeds(self) -> bool:
         """Whether the interval and the p-value cover the choice of seeds."""
         return self.seeds >= LEAST_SEEDS
+
+    def compared(self, task: str, metric: str, languages: Sequence[str]) -> Compared:
+        """Return what the pair compares. languages: those of the mean."""
+        return Compared(
+            task=task,
+            metric=metric,
+            ours=self.first,
+            theirs=self.second,
+            languages=frozenset(languages),
+            seeds=self.seeds,
+        )
 
     @property
     def sign(self) -> int:
@@ -93,8 +110,13 @@ def scored_alike(redrawn: Redrawn, languages: Sequence[str]) -> list[Scored]:
     return found
 
 
-def pair_differences(variants: Sequence[Scored]) -> list[PairDifference]:
-    """Return the difference of each pair of variants that have a seed in common, with corrected p-values."""
+def pair_differences(
+    variants: Sequence[Scored], known: Callable[[PairDifference], Verdict | None] = lambda _: None
+) -> list[PairDifference]:
+    """Return the difference of each pair of variants that have a seed in common, with corrected p-values.
+
+    known: returns the verdict on a pair that was tested elsewhere, and None for other pairs.
+    """
     found: list[PairDifference] = []
     for first, second in itertools.combinations(variants, 2):
         seeds = _common(first, second)
@@ -113,8 +135,17 @@ def pair_differences(variants: Sequence[Scored]) -> list[PairDifference]:
                     p=test.p if test is not None else None,
                 )
             )
-    corrected = iter(holm([pair.p for pair in found if pair.p is not None]))
-    return [replace(pair, holm_p=next(corrected)) if pair.p is not None else pair for pair in found]
+    verdicts = [known(pair) for pair in found]
+    own = [pair.p for pair, verdict in zip(found, verdicts, strict=True) if verdict is None and pair.p is not None]
+    corrected = iter(holm(own))
+    return [
+        replace(pair, low=verdict.low, high=verdict.high, p=verdict.p, holm_p=verdict.holm_p, family=verdict.family)
+        if verdict is not None
+        else replace(pair, holm_p=next(corrected), family=PAIRS)
+        if pair.p is not None
+        else pair
+        for pair, verdict in zip(found, verdicts, strict=True)
+    ]
 
 
 def _rows(variant: Variant, languages: Sequence[str]) -> tuple[object, ...]:

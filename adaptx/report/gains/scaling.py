@@ -17,7 +17,7 @@ import numpy as np
 from adaptx.catalog.language_facts import HIGH_RESOURCE, LOW_RESOURCE, language_facts
 from adaptx.planning.zero_shot import equal_weights
 from adaptx.report.gains.gain import ZERO_SHOT, Gain
-from adaptx.report.gains.gains import zero_shot_quantities
+from adaptx.report.gains.quantities import zero_shot_quantities
 from adaptx.report.results.measured import Variant, mean_path_seconds
 from adaptx.report.results.model_families import family_names, model_family
 from adaptx.report.results.redrawn import Redrawn

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from adaptx.report.gains.gains import quantities, total_score
+from adaptx.report.gains.quantities import quantities, total_score
 from adaptx.report.results.baselines import is_baseline, match
 from adaptx.report.results.measured import Measurements, Variant
 from adaptx.report.results.pairs import shared_languages

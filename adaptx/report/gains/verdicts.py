@@ -8,17 +8,19 @@ too narrow there (`statistics/near_edge.py`).
 
 A verdict is made after Holm's correction over a family of comparisons. Within a task and metric, all languages together
 are one family. Each average is another family, and so is each attribute of languages. The comparisons that a recipe
-declares as primary are one family over all tasks.
+declares as primary are one family over all tasks. A test that several quantities share (the source languages may be
+English alone) is made once, in the first of these families that has it: primary, averages, languages, attributes.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from adaptx.report.gains.gain import ALPHA, Gain
+from adaptx.report.gains.corrected import corrected
+from adaptx.report.gains.gain import Gain
+from adaptx.report.gains.verdict import NO_VERDICTS, Compared, Verdicts
 from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
-from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.near_edge import NearEdge
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.power import detectable_effect
@@ -89,6 +91,12 @@ class Comparison:
         return gain.task, gain.metric, gain.model, gain.attribute, gain.quantity
 
     @property
+    def rank(self) -> int:
+        """Order of the families: the first one that has a test corrects it. 0: primary, 1: averages, 2: languages."""
+        gain = self.gain
+        return 0 if gain.standing == "primary" else 3 if gain.attribute else 2 if gain.is_language else 1
+
+    @property
     def family(self) -> Key:
         """A key, such as `("nli", "accuracy", "script")`, that is equal for all comparisons that are corrected
         together.
@@ -125,24 +133,34 @@ def drawn_rows(
     )
 
 
-def verdicts(comparisons: Sequence[Comparison]) -> list[Gain]:
-    """Return all gains of a report, in the given order, with intervals, p-values and corrected p-values."""
+def verdicts(comparisons: Sequence[Comparison], decided: Verdicts = NO_VERDICTS) -> list[Gain]:
+    """Return all gains of a report, in the given order, with intervals, p-values and corrected p-values.
+
+    decided: verdicts that were made elsewhere, such as those on declared contrasts. They replace those made here.
+    """
     pooled = pooled_over_arms(comparisons)
     tests = [_test(comparison, pooled) for comparison in comparisons]
     families: dict[Key, list[int]] = {}
-    for place, (comparison, test) in enumerate(zip(comparisons, tests, strict=True)):
-        if test is not None:
-            families.setdefault(comparison.family, []).append(place)
-    found = [each.gain if each.rows is None else without_interval(each.gain) for each in comparisons]
-    for places in families.values():
-        p_values = [test.p for place in places if (test := tests[place]) is not None]
-        corrected = zip(places, holm(p_values), holm_levels(p_values, ALPHA), strict=True)
-        for place, holm_p, level in corrected:
-            test = tests[place]
-            gain = _with_verdict(comparisons[place], test, holm_p, level)
-            corrected = test.detectable(1 - ALPHA / len(places)) if test is not None else None
-            found[place] = replace(gain, family_size=len(places), corrected_detectable=corrected)
-    return found
+    for place in _distinct(comparisons, tests, decided):
+        families.setdefault(comparisons[place].family, []).append(place)
+    known = decided
+    for family, places in families.items():
+        found = corrected([test for place in places if (test := tests[place]) is not None], family[-1])
+        compared = (comparisons[place].gain.compared for place in places)
+        known = known.with_more((each, verdict) for each, verdict in zip(compared, found, strict=True) if each)
+    return [_told(comparison, test, known) for comparison, test in zip(comparisons, tests, strict=True)]
+
+
+def _distinct(
+    comparisons: Sequence[Comparison], tests: Sequence[TwoWay | DrawnRows | None], decided: Verdicts
+) -> Iterable[int]:
+    """Return the places of the tests to correct: one for each test that is not decided yet, in the order of ranks."""
+    found: dict[Compared, int] = {}
+    for place in sorted(range(len(tests)), key=lambda place: comparisons[place].rank):
+        compared = comparisons[place].gain.compared
+        if tests[place] is not None and compared is not None and decided.of(compared) is None:
+            found.setdefault(compared.oriented[0], place)
+    return found.values()
 
 
 def pooled_over_arms(comparisons: Sequence[Comparison]) -> Mapping[Key, SeedVariance | None]:
@@ -168,21 +186,12 @@ def without_interval(gain: Gain) -> Gain:
     return replace(gain, note="; ".join(filter(None, (gain.note, said))))
 
 
-def _with_verdict(comparison: Comparison, test: TwoWay | DrawnRows | None, holm_p: float, level: float) -> Gain:
-    rows = comparison.rows
-    assert test is not None
-    assert rows is not None
-    (low, high), (corrected_low, corrected_high) = test.interval(), test.interval(level)
-    return replace(
-        comparison.gain,
-        low=low,
-        high=high,
-        p=test.p,
-        holm_p=holm_p,
-        corrected_low=corrected_low,
-        corrected_high=corrected_high,
-        row_low=rows.low,
-        row_high=rows.high,
-        row_p=rows.p,
-        detectable=test.detectable(),
-    )
+def _told(comparison: Comparison, test: TwoWay | DrawnRows | None, known: Verdicts) -> Gain:
+    """Return the gain with the verdict on its test."""
+    gain, rows = comparison.gain, comparison.rows
+    if rows is None:
+        return gain
+    verdict = known.of(gain.compared) if test is not None else None
+    if verdict is None:
+        return without_interval(gain)
+    return replace(gain, **asdict(verdict), row_low=rows.low, row_high=rows.high, row_p=rows.p)

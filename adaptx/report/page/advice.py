@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.page.answer import named
 from adaptx.report.results.measured import Measurements, Variant, mean_path_seconds
 from adaptx.report.tables.cells import percent, seconds
 from adaptx.specs import Task
@@ -24,9 +25,9 @@ def training_seconds(measurements: Measurements, task: Task) -> dict[str, float 
 def advice(task: Task, gains: Sequence[Gain], costs: Seconds) -> str:
     """Return which variant to use for a task, or why none can be recommended. Without any comparison, return "".
 
-    The recommended variant gains after Holm's correction and has the highest score among those that do. With fewer than
-    three seeds, it is named without a recommendation. Scores and
-    gains are means over the zero-shot languages, or over the source languages if no language is zero-shot.
+    The recommended variant gains after Holm's correction and has the highest score among those that do. It is named
+    without a recommendation if it has fewer than three seeds, or if the comparison is exploratory. Scores and gains are
+    means over the zero-shot languages, or over the source languages if no language is zero-shot.
     """
     of_task = [gain for gain in gains if (gain.task, gain.metric) == (task.name, task.metrics[0])]
     for quantity in (ZERO_SHOT, SOURCE):
@@ -35,7 +36,7 @@ def advice(task: Task, gains: Sequence[Gain], costs: Seconds) -> str:
         if compared:
             gaining = [gain for gain in compared if gain.sign > 0]
             said = _use(gaining, same, costs) if gaining else _use_none(compared)
-            return f"{task.name}: {said}"
+            return f"{named(task, compared)}: {said}"
     return ""
 
 
@@ -44,7 +45,8 @@ def _use(gaining: Sequence[Gain], every: Sequence[Gain], costs: Seconds) -> str:
     among = " the highest of those that gain," if len(gaining) > 1 else ""
     scored = f"{percent(best.score)}%,{among} and {_cost(best, costs)}"
     if best.over_seeds:
-        said = f"use {best.variant}. Its {best.quantity} is {scored}."
+        advised = "use {}" if best.standing == "primary" else "{} looks best"
+        said = f"{advised.format(best.variant)}. Its {best.quantity} is {scored}."
     else:
         said = f"too few seeds to recommend a variant. The {best.quantity} of {best.variant} is {scored}."
         if (limit := largest_deviation(best)) is not None:

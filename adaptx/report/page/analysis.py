@@ -7,10 +7,12 @@ from pathlib import Path
 from adaptx.report.figures.classes import class_points
 from adaptx.report.figures.pareto import pareto_plot
 from adaptx.report.figures.scaling import scaling_curves
+from adaptx.report.gains.compare import Comparisons
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gaps import gaps
-from adaptx.report.gains.pairwise import pair_differences, scored_alike
+from adaptx.report.gains.pairwise import PairDifference, pair_differences, scored_alike
 from adaptx.report.gains.scaling import Series, compute_series, size_series
+from adaptx.report.gains.verdict import Verdict
 from adaptx.report.results.measured import Measurements
 from adaptx.report.results.redrawn import Redrawn, redraw
 from adaptx.report.results.styles import VariantStyles
@@ -70,19 +72,19 @@ class Analysis:
 
 
 def analyse(
-    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, out: Path
+    task: Task, measurements: Measurements, compared: Comparisons, styles: VariantStyles, out: Path
 ) -> Analysis:
     """Analyse one task, and draw the figures.
 
     out: the beginning of the figures' paths. With `reports/nli`, they are in `reports` and have `nli` in their names.
     """
-    averages = (ZERO_SHOT, SOURCE)
+    gains, averages = compared.gains, (ZERO_SHOT, SOURCE)
     redrawn = redraw(measurements, task)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
         comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
         gaps=ReportPart(tables=tuple(gap_tables(task, *gaps(task, gains, redrawn)))),
-        pairs=_pairs(task, gains, redrawn, styles),
+        pairs=_pairs(task, compared, redrawn, styles),
         classes=_classes(task, measurements, gains, styles, _figure(out, "families")),
         scaling=_scaling(task, gains, redrawn, styles, out),
         worth=_worth(task, gains, redrawn, styles, _figure(out, "pareto")),
@@ -94,10 +96,10 @@ def _figure(out: Path, kind: str) -> Path:
     return out.with_name(f"{kind}.{out.name}.png")
 
 
-def _pairs(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles) -> ReportPart:
+def _pairs(task: Task, compared: Comparisons, redrawn: Redrawn, styles: VariantStyles) -> ReportPart:
     """Compare the variants that were scored on the same rows, in the zero-shot languages that all of them share."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
-    averages = [gain for gain in gains if (gain.task, gain.metric, gain.quantity) == wanted]
+    averages = [gain for gain in compared.gains if (gain.task, gain.metric, gain.quantity) == wanted]
     languages = [
         language
         for language in (averages[0].languages if averages else ())
@@ -106,7 +108,11 @@ def _pairs(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantS
     if not languages:
         return ReportPart()
     variants = scored_alike(redrawn, languages)
-    table = pairwise_table(task, variants, pair_differences(variants), languages, styles)
+
+    def known(pair: PairDifference) -> Verdict | None:
+        return compared.verdicts.of(pair.compared(task.name, task.metrics[0], languages))
+
+    table = pairwise_table(task, variants, pair_differences(variants, known), languages, styles)
     return ReportPart(tables=(table,) if table else ())
 
 

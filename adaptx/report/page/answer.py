@@ -17,9 +17,13 @@ def answer(task: Task, gains: Sequence[Gain]) -> str:
     """Return the task's name with its verdicts (`told_verdicts`), and a sentence if there are too few seeds."""
     compared = answering(task, gains)
     said = told_verdicts(task, gains)
-    exploratory = " (exploratory)" if {gain.standing for gain in compared} == {"exploratory"} else ""
     few = few_seeds(compared)
-    return f"{task.name}{exploratory}: {said[:1].lower()}{said[1:]}{f' {few}' if few else ''}"
+    return f"{named(task, compared)}: {said[:1].lower()}{said[1:]}{f' {few}' if few else ''}"
+
+
+def named(task: Task, compared: Sequence[Gain]) -> str:
+    """Return the task's name, with `(exploratory)` if none of the comparisons is primary."""
+    return f"{task.name}{' (exploratory)' if {gain.standing for gain in compared} == {'exploratory'} else ''}"
 
 
 def answering(task: Task, gains: Sequence[Gain]) -> list[Gain]:
@@ -73,21 +77,20 @@ def verdict_counts(compared: Sequence[Gain]) -> str:
 
 def _told(compared: Sequence[Gain]) -> str:
     parts = [verdict_counts(compared)]
-    comparisons = max(gain.family_size for gain in compared)
     largest = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     lowest = min(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
     best = "The largest gain" if (largest.gain or 0.0) > 0 else "The best"
-    parts.append(f"{best} is {_shown(largest, comparisons)}")
+    parts.append(f"{best} is {_shown(largest)}")
     if largest.sign > 0 and (said := exaggeration(largest.gain, largest.corrected_detectable)):
         parts.append(said)
     if lowest.sign < 0 and lowest is not largest:
-        parts.append(f"The largest loss is {_shown(lowest, comparisons)}")
+        parts.append(f"The largest loss is {_shown(lowest)}")
     return ". ".join(parts)
 
 
-def _shown(gain: Gain, comparisons: int) -> str:
+def _shown(gain: Gain) -> str:
     assert gain.gain is not None
-    corrected = f", corrected for {comparisons} comparisons" if comparisons > 1 else ""
+    corrected = f", corrected for {gain.family_size} comparisons" if gain.family_size > 1 else ""
     over = f"over rows and {gain.seeds_compared} seeds" if gain.over_seeds else "over rows"
     return (
         f"{interval_text(gain.gain, gain.corrected_low, gain.corrected_high)} points of {gain.metric} with "

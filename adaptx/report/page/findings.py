@@ -10,10 +10,9 @@ from adaptx.report.figures.forest import contrast_panel, gain_panel
 from adaptx.report.figures.forest_plot import forest_plots
 from adaptx.report.figures.losses import development_curves, learning_curves
 from adaptx.report.figures.tuning import rate_plot
+from adaptx.report.gains.compare import compare
 from adaptx.report.gains.contrast import ContrastResult
-from adaptx.report.gains.contrasts import contrast_results
 from adaptx.report.gains.gain import Gain
-from adaptx.report.gains.gains import compute_gains
 from adaptx.report.page.section import Section, task_section, without_conclusion
 from adaptx.report.page.summary import MOST_ANSWERS, PageSummary, summarise
 from adaptx.report.results.confounds import find_confounds, rows_differences, shared_rows
@@ -84,11 +83,11 @@ class Findings:
 def find(plan: Plan, store: Store, measurements: Measurements, out: Path) -> Findings:
     """Analyse the measurements, and draw the figures into `out`."""
     primary = plan.recipe.primary_comparisons
-    gains = compute_gains(measurements, primary=primary)
-    contrasts = contrast_results(plan.recipe.contrasts, measurements)
+    compared = compare(plan.recipe, measurements)
+    gains, contrasts = compared.gains, compared.contrasts
     styles = variant_styles(measurements)
     leaks, not_compared = shared_rows(plan.recipe, RowContents(store, plan.identities))
-    sections = [task_section(task, measurements, gains, styles, out) for task in measurements.tasks]
+    sections = [task_section(task, measurements, compared, styles, out) for task in measurements.tasks]
     panels = [
         contrast_panel(contrasts, primary == "contrasts"),
         *(gain_panel(task, gains, styles) for task in measurements.tasks),

@@ -10,7 +10,7 @@ from adaptx.report.figures.heatmap import gain_heatmap
 from adaptx.report.figures.languages import language_scatter
 from adaptx.report.figures.mixing import mixing_heatmap
 from adaptx.report.figures.rows import gain_by_rows
-from adaptx.report.gains.gain import Gain
+from adaptx.report.gains.compare import Comparisons
 from adaptx.report.page.analysis import Analysis, analyse
 from adaptx.report.page.summary import SMOKE, Answer, task_answer
 from adaptx.report.results.measured import Measurements
@@ -84,10 +84,11 @@ class Section:
 
 
 def task_section(
-    task: Task, measurements: Measurements, gains: Sequence[Gain], styles: VariantStyles, out: Path
+    task: Task, measurements: Measurements, compared: Comparisons, styles: VariantStyles, out: Path
 ) -> Section:
     """Analyse one task, and draw its figures into the folder `out`."""
     metric, name = task.metrics[0], re.sub(r"[^\w.-]", "_", task.name)
+    gains = compared.gains
     mixed = mixed_variants(measurements, task)
     known = {each: reference(measurements.measured, task, each) for each in task.metrics}
     return Section(
@@ -100,7 +101,7 @@ def task_section(
         gains=gain_table(task, gains),
         cost=cost_table(measurements, task),
         languages=language_table(measurements, task),
-        analysis=analyse(task, measurements, gains, styles, out / name),
+        analysis=analyse(task, measurements, compared, styles, out / name),
         heatmap=gain_heatmap(gains, task.name, metric, styles, out / f"gain_heatmap.{name}.png"),
         scatter=language_scatter(task, gains, styles, out / f"languages.{name}.png"),
         by_rows=gain_by_rows(task, measurements, gains, styles, out / f"target_rows.{name}.png"),

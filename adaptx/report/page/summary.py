@@ -15,6 +15,14 @@ from adaptx.specs import Recipe, Task
 MOST_ANSWERS = 4
 """Maximum number of tasks that are answered at the top of the page. With more, each answer is in its section."""
 
+UNDECLARED = (
+    "Exploratory: the recipe declares no comparison that answers its question, so the verdicts on this page are chosen "
+    "among many after the scores were seen. To confirm one, declare it and train new seeds: `Recipe(..., "
+    'contrasts=(difference("A rather than B", a, b),))` for two variants, or `Recipe(..., '
+    'primary="zero-shot average")` for the gain of every variant.'
+)
+"""The sentence at the top of a page whose recipe declares no primary comparisons."""
+
 SMOKE = "Smoke run: no conclusion. The rows and seeds are too few; this run shows only that the recipe works."
 """The answer of a recipe that sets `smoke`."""
 
@@ -38,6 +46,7 @@ class PageSummary:
     Attributes:
         answers: one per task or contrast. If the recipe declares primary comparisons, these are about them alone.
         exploratory: answers by all other comparisons.
+        declaration: a sentence that says how to declare a primary comparison; empty if the recipe declares one.
         seeds: a sentence if there are too few seeds, else empty.
         cost: what all trainings of the report took.
         uncovered: the choices that no interval covers.
@@ -45,6 +54,7 @@ class PageSummary:
 
     answers: tuple[Answer, ...]
     exploratory: tuple[Answer, ...]
+    declaration: str = ""
     seeds: str = ""
     cost: str
     uncovered: tuple[str, ...]
@@ -52,11 +62,12 @@ class PageSummary:
     @property
     def sentences(self) -> list[str]:
         """The summary as paragraphs of Markdown."""
-        found = [each.markdown for each in self.answers]
+        found = [self.declaration] if self.declaration else []
+        found += [each.markdown for each in self.answers]
         found += [self.seeds] if self.seeds else []
         found += [f"Cost: {self.cost}."] if self.cost else []
         found += [f"No interval covers {'; '.join(self.uncovered)}."] if self.uncovered else []
-        return found + [f"Exploratory: {each.markdown}" for each in self.exploratory]
+        return found + [each.markdown for each in self.exploratory]
 
 
 def task_answer(task: Task, measurements: Measurements, gains: Sequence[Gain]) -> Answer:
@@ -75,11 +86,12 @@ def summarise(
     is_average = primary not in (None, "contrasts")
     chosen = [gain for gain in gains if not is_average or gain.quantity == primary]
     of_tasks = _of_tasks(measurements, chosen)
-    of_contrasts = tuple(Answer(said) for said in contrast_answer(contrasts))
+    of_contrasts = tuple(Answer(said) for said in contrast_answer(contrasts, primary == "contrasts"))
     others = [gain for gain in gains if gain.quantity != primary] if is_average else []
     return PageSummary(
         answers=of_contrasts if primary == "contrasts" else of_tasks,
         exploratory=of_tasks if primary == "contrasts" else (*of_contrasts, *_of_tasks(measurements, others)),
+        declaration=UNDECLARED if primary is None else "",
         seeds=few_seeds([gain for task in measurements.tasks for gain in answering(task, gains)]),
         cost=_cost(measurements),
         uncovered=uncovered(recipe, gains),
@@ -101,10 +113,11 @@ def _over_tasks(tasks: Sequence[Task], gains: Sequence[Gain]) -> str:
         task.name: {g.sign for g in gains if (g.task, g.metric, g.quantity) == (task.name, task.metrics[0], ZERO_SHOT)}
         for task in tasks
     }
+    begun = "On" if any(gain.standing == "primary" for gain in gains) else "Exploratory: on"
     gaining, losing = (sum(sign in found for found in signs.values()) for sign in (1, -1))
     return (
-        f"On {gaining} of {len(tasks)} tasks at least one variant gains in the zero-shot average, and on {losing} at "
-        "least one loses. The section of each task has its answer."
+        f"{begun} {gaining} of {len(tasks)} tasks at least one variant gains in the zero-shot average, and on {losing} "
+        "at least one loses. The section of each task has its answer."
     )
 
 

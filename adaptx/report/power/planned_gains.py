@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from adaptx.planning.plan import Plan
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT
-from adaptx.report.gains.gains import averages
+from adaptx.report.gains.quantities import averages
 from adaptx.report.power.design import Design, ScoredSet
 from adaptx.report.power.row_counts import RowCount
 from adaptx.report.results.baselines import match

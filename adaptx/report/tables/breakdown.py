@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from adaptx.report.gains.gain import Gain
 from adaptx.report.tables.cells import gain_text, p_text, percent
+from adaptx.report.tables.families import correction, standing
 from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
 
@@ -47,4 +48,5 @@ def _table(task: Task, attribute: str, found: Sequence[Gain]) -> Table:
         )
         for g in found
     )
-    return Table(f"{task.name} · gain by {attribute}", columns, rows)
+    caption = " ".join(filter(None, (correction(found, by_variant=False), standing(found))))
+    return Table(f"{task.name} · gain by {attribute}", columns, rows, caption)

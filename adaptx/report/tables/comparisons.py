@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables.cells import detectable_text, gain_text, p_text, percent, range_text
+from adaptx.report.tables.families import correction, standing
 from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
 
@@ -41,22 +42,12 @@ def comparison_table(task: Task, metric: str, gains: Sequence[Gain], quantity: s
     return Table(f"{task.name} · comparisons in {metric}{where}", columns, rows, _caption(compared))
 
 
-def _family(compared: Sequence[Gain]) -> str:
-    """Return the family of comparisons over which p-values are corrected, in words."""
-    size = max((gain.family_size for gain in compared), default=0)
-    standing = compared[0].standing if compared else ""
-    if standing == "primary":
-        return f"the {size} primary comparisons of the recipe, over all of its tasks"
-    return f"the {size} comparisons of this table" + (
-        ", which are exploratory: the recipe declares others to answer its question" if standing else ""
-    )
-
-
 def _caption(compared: Sequence[Gain]) -> str:
     parts = [
         "Bold: a gain or a loss after Holm's correction; grey: undecided. p: two-sided p-value. "
-        f"Holm: corrected for {_family(compared)}."
+        + correction(compared, by_variant=True)
     ]
+    parts += [said] if (said := standing(compared)) else []
     few = [g.variant for g in compared if not g.over_seeds]
     which = "" if len(few) == len(compared) else f" ({', '.join(few)})"
     if few:

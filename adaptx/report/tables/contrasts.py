@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from adaptx.report.gains.contrast import ContrastResult
+from adaptx.report.gains.contrasts import CONTRASTS
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables.cells import detectable_text, interval_text, p_equals, p_text, percent, range_text
 from adaptx.report.tables.exaggeration import exaggeration
@@ -28,10 +29,12 @@ def contrast_table(results: Sequence[ContrastResult], primary: bool) -> Table:
     return Table("Contrasts", columns, tuple(map(_row, results)), _caption(results, primary))
 
 
-def contrast_answer(results: Sequence[ContrastResult]) -> tuple[str, ...]:
-    """Return a sentence per contrast: its difference, interval and verdict."""
-    tested = sum(result.holm_p is not None for result in results)
-    return tuple(_sentence(result, tested) for result in results)
+def contrast_answer(results: Sequence[ContrastResult], primary: bool) -> tuple[str, ...]:
+    """Return a sentence per contrast: its difference, interval and verdict.
+
+    primary: whether the contrasts answer the recipe's question. Otherwise the sentences call them exploratory.
+    """
+    return tuple(_sentence(result, "" if primary else " (exploratory)") for result in results)
 
 
 def contrast_metrics(results: Sequence[ContrastResult]) -> dict[str, float]:
@@ -59,14 +62,15 @@ def _row(result: ContrastResult) -> tuple[TableCell, ...]:
     )
 
 
-def _sentence(result: ContrastResult, tested: int) -> str:
+def _sentence(result: ContrastResult, standing: str) -> str:
     if result.difference is None or result.holm_p is None:
-        return f"{result.name}: {result.note or 'not tested'}."
+        return f"{result.name}{standing}: {result.note or 'not tested'}."
     interval = interval_text(result.difference, result.corrected_low, result.corrected_high)
     over = f"rows and {len(result.by_seed)} seeds" if result.over_seeds else "rows"
-    corrected = f", corrected for {tested} contrasts" if tested > 1 else ""
+    things = "contrasts" if result.family == CONTRASTS else "comparisons"
+    corrected = f", corrected for {result.family_size} {things}" if result.family_size > 1 else ""
     said = f"{interval} points of {result.metric} (95% interval over {over}{corrected}; {p_equals(result.holm_p)})"
-    return f"{result.name}: {said}. {_verdict(result)}"
+    return f"{result.name}{standing}: {said}. {_verdict(result)}"
 
 
 def _verdict(result: ContrastResult) -> str:
@@ -89,10 +93,16 @@ def _languages(result: ContrastResult) -> str:
 
 def _caption(results: Sequence[ContrastResult], primary: bool) -> str:
     tested = [result for result in results if result.holm_p is not None]
+    own = sum(result.family == CONTRASTS for result in tested)
     parts = [
         f"The recipe declares these {'as the answer to its question' if primary else 'as exploratory'}. Bold: a gain "
-        f"or a loss after Holm's correction for {len(tested)} contrasts; grey: undecided."
+        f"or a loss after Holm's correction for {own} contrasts; grey: undecided."
     ]
+    if others := [result for result in tested if result.family != CONTRASTS]:
+        parts.append(
+            f"{', '.join(result.name for result in others)}: a gain of a variant, with the verdict of the table of "
+            "these gains."
+        )
     if any(result.over_seeds for result in tested):
         parts.append(
             "Intervals and p cover the choice of test rows and of seeds together; the variance over seeds is pooled "

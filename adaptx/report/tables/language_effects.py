@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from adaptx.catalog.language_facts import LOW_RESOURCE, language_facts
 from adaptx.catalog.pretraining import seen_in_pretraining
 from adaptx.report.gains.gain import ALPHA, ZERO_SHOT, Gain
-from adaptx.report.gains.gains import zero_shot_quantities
+from adaptx.report.gains.quantities import zero_shot_quantities
 from adaptx.report.results.measured import Measurements
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.mixed_regression import Effect, Regression, mixed_regression

@@ -61,7 +61,7 @@ def main_table(
         f"{PREAMBLE}\\begin{{{environment}}}\n\\centering\n\\footnotesize\n\\setlength{{\\tabcolsep}}{{4pt}}\n"
         f"\\begin{{tabularx}}{{{width}}}{{@{{}}>{{\\raggedright\\arraybackslash}}X{numbers}@{{}}}}\n\\toprule\n"
         f"{_headings(quantities, wide)} \\\\\n\\midrule\n{rows}\n\\bottomrule\n\\end{{tabularx}}\n"
-        f"\\caption{{{escaped(_caption(recipe, tasks, shown, quantities))}}}\n"
+        f"\\caption{{{escaped(_caption(recipe, tasks, shown, quantities, bool(contrasts)))}}}\n"
         f"\\label{{{label(recipe.name, 'main')}}}\n\\end{{{environment}}}\n"
     )
 
@@ -129,7 +129,9 @@ def _contrasts(results: Sequence[ContrastResult], quantities: Sequence[str], wid
         yield " & ".join([escaped(result.name), *shown, *[""] * (columns - len(shown))]) + " \\\\"
 
 
-def _caption(recipe: Recipe, tasks: Sequence[Task], shown: Sequence[Gain], quantities: Sequence[str]) -> str:
+def _caption(
+    recipe: Recipe, tasks: Sequence[Task], shown: Sequence[Gain], quantities: Sequence[str], contrasted: bool
+) -> str:
     metrics = " and ".join(dict.fromkeys(task.metrics[0] for task in tasks))
     seeds = sorted({gain.seeds for gain in shown})
     counted = " or ".join(map(str, seeds))
@@ -139,5 +141,17 @@ def _caption(recipe: Recipe, tasks: Sequence[Task], shown: Sequence[Gain], quant
     title = recipe.title.rstrip(".?!") or recipe.name
     return (
         f"{title}: {named}, {metrics} in %{over}. Gain: over the matched baseline, in points, with a 95% interval over "
-        f"{covers} after Holm's correction. Bold: a gain or a loss; grey: undecided."
+        f"{covers} after Holm's correction. Bold: a gain or a loss; grey: undecided. "
+        + _declared(recipe, quantities, contrasted)
     )
+
+
+def _declared(recipe: Recipe, quantities: Sequence[str], contrasted: bool) -> str:
+    """Return a sentence that says which of the table's comparisons the recipe declares as primary."""
+    primary = recipe.primary_comparisons
+    if primary == "contrasts":
+        return "Primary: the contrasts. The gains are exploratory."
+    if primary in quantities:
+        others = [*(f"gains in the {each}" for each in quantities if each != primary), *(["contrasts"] * contrasted)]
+        return f"Primary: gains in the {primary}." + (f" Exploratory: {' and '.join(others)}." if others else "")
+    return "All comparisons are exploratory: none of them was declared as primary."

@@ -10,6 +10,7 @@ from adaptx.report.results.measured import Measurements, ScoredEvaluation, Varia
 from adaptx.report.results.scored_as import how_scored
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables.cells import NOTHING, count, gain_text, mebibytes, of, p_text, percent, seconds
+from adaptx.report.tables.families import correction, standing
 from adaptx.report.tables.reference import NO_REFERENCE, Reference, reference_caption
 from adaptx.report.tables.table import WIDEST, Column, Table, TableCell
 from adaptx.specs import Task
@@ -76,7 +77,9 @@ def gain_table(task: Task, gains: Sequence[Gain]) -> Table:
         Column("p"),
         Column("p, Holm"),
     )
-    return Table(f"{task.name} · gains by language", columns, tuple(rows))
+    shown = [g for g in gains if g.task == task.name and g.is_language]
+    caption = " ".join(filter(None, (correction(shown, by_variant=False), standing(shown))))
+    return Table(f"{task.name} · gains by language", columns, tuple(rows), caption)
 
 
 def cost_table(measurements: Measurements, task: Task) -> Table:
@@ -188,6 +191,7 @@ def _score_caption(by_variant: dict[str, dict[str, Gain]]) -> str:
     parts = [
         f"Zero-shot average: {', '.join(next(iter(averages)))}." if len(averages) == 1 else "",
         _covered(seeds),
+        standing([gain for gain in every if gain.quantity == ZERO_SHOT]),
     ]
     notes = dict.fromkeys(f"{gain.variant}: {gain.note}." for gain in every if gain.note)
     constant = dict.fromkeys(f"{g.variant} in {g.one_class}" for g in every if g.is_language and g.one_class)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from adaptx.report.gains.pairwise import PairDifference, Scored
+from adaptx.report.gains.pairwise import PAIRS, PairDifference, Scored
 from adaptx.report.results.styles import VariantStyles
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables.cells import NOTHING, p_text, percent, points
@@ -62,8 +62,17 @@ def _caption(task: Task, found: Sequence[PairDifference], languages: Sequence[st
         covers = f"test rows alone, because there are fewer than {LEAST_SEEDS} common seeds"
         if len(few) < len(tested):
             covers = f"test rows and seeds; of pairs with fewer than {LEAST_SEEDS} common seeds, test rows alone"
+    own = sum(pair.family == PAIRS for pair in tested)
+    other = len(tested) - own
+    corrected = f"all {own} pairs" if not other else f"the {own} pairs that no other table compares"
+    elsewhere = (
+        f" The other {'pair has' if other == 1 else f'{other} pairs have'} the verdict from the table that compares "
+        "them: a variant and its baseline, or a contrast."
+        if other
+        else ""
+    )
     return (
         f"Each cell is the score of its row minus that of its column, in points of {task.metrics[0]} over "
-        f"{', '.join(languages)}. p is corrected for all {len(tested)} pairs (Holm). It covers {covers}. Bold: a "
+        f"{', '.join(languages)}. p is corrected for {corrected} (Holm). It covers {covers}.{elsewhere} Bold: a "
         "difference; grey: undecided. The pairs were not declared before the scores were seen, so this is exploratory."
     )

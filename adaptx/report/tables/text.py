@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 _STYLES = {1: "bold green", -1: "bold red", 0: ""}
 LEGEND = (
     "Gains are over the matched baseline (same model, method and target task, no intermediate task), in percentage "
-    "points, with a 95% interval. Bold: a gain or a loss after Holm's correction for the comparisons of the table; "
-    "pale: undecided."
+    "points, with a 95% interval. Bold: a gain or a loss after Holm's correction; pale: undecided. A test that "
+    "stands in several tables has one verdict."
 )
 
 

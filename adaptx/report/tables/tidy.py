@@ -48,7 +48,7 @@ def gains_frame(gains: list[Gain]) -> Any:
     """
     import pandas as pd
 
-    texts = ("languages", "by_seed")
+    texts = ("languages", "minus", "by_seed")
     return pd.DataFrame([asdict(each) | {name: _words(getattr(each, name)) for name in texts} for each in gains])
 
 
