@@ -361,7 +361,8 @@ def test_tables_fit_a_terminal_and_markdown_holds_the_same(model, sources, store
             assert all(cell.text.replace("\n", "<br>") in markdown for cell in row)
     assert max(map(len, printed.splitlines())) <= 120
     # The Markdown page answers, too, and says what else may explain it.
-    assert markdown.startswith(f"**{TARGET.name}: ")
+    assert markdown.startswith("Exploratory: the recipe declares no comparison")
+    assert f"\n\n**{TARGET.name} (exploratory): " in markdown
     assert f"**{TARGET.name} · gain by family**" in markdown
     assert all(warning in markdown for warning in report.warnings)
     assert report.warnings

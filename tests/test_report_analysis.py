@@ -29,6 +29,7 @@ from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables.breakdown import breakdown_tables, class_gains
 from adaptx.report.tables.cells import p_text, shortened
+from adaptx.report.tables.class_differences import class_differences
 from adaptx.report.tables.comparisons import comparison_table
 from adaptx.report.tables.frontier import frontier_table, priced
 from adaptx.report.tables.gaps import AT_CHANCE, gap_tables
@@ -160,7 +161,7 @@ def test_a_large_gain_is_clear_in_both_tests_and_none_is_not(measured: Measureme
 
 def test_where_all_languages_were_trained_in_their_average_is_the_answer(gains: list[Gain]) -> None:
     everywhere = [g for g in gains if g.quantity != ZERO_SHOT]
-    assert answer(TARGET, everywhere).startswith(f"{TARGET.name}: on the source languages (en), ")
+    assert answer(TARGET, everywhere).startswith(f"{TARGET.name} (exploratory): on the source languages (en), ")
 
 
 def test_the_answer_tells_of_the_source_language_beside_the_others(gains: list[Gain]) -> None:
@@ -267,7 +268,33 @@ def test_a_class_is_the_mean_of_its_languages(gains: list[Gain]) -> None:
         assert gain.gain == pytest.approx(np.mean([by_language[language] for language in gain.languages]))
         assert gain.low < gain.gain < gain.high
     titles = [table.title for table in breakdown_tables(TARGET, gains)]
-    assert titles == [f"xnli · gain by {name}" for name in ("family", "script", "resources", "distance from English")]
+    names = ("family", "script", "resources", "distance from English")
+    assert titles == [f"xnli · {of} by {name}" for name in names for of in ("gain", "difference of the gain")]
+
+
+def test_differences_between_classes_are_tested_over_rows_and_seeds(gains: list[Gain], redrawn: Redrawn) -> None:
+    found = [g for g in class_differences(TARGET, gains) if g.variant == label("snli", 2)]
+    by_class = {(g.attribute, g.quantity): g for g in gains if g.variant == label("snli", 2)}
+    resources = [g for g in found if g.attribute == "difference by resources"]
+    assert [g.quantity for g in resources] == ["high (class 3 to 5) minus low (class 0 to 2)"], "not its mirror, too"
+    for gain in found:
+        name, _, other = gain.quantity.partition(" minus ")
+        attribute = gain.attribute.removeprefix("difference by ")
+        one = by_class[attribute, name]
+        others = [g for (of, of_class), g in by_class.items() if of == attribute and of_class != name]
+        assert set(gain.minus) == {language for each in others for language in each.languages}
+        assert (other == "the others") == (len(others) > 1)
+        rest = sum(len(each.languages) * each.gain for each in others) / len(gain.minus)
+        assert gain.gain == pytest.approx(one.gain - rest)
+        # Apart from the pooled variance over seeds, the error is that of the difference on redrawn rows and seeds.
+        weights = dict.fromkeys(gain.languages, 1 / len(gain.languages)) | dict.fromkeys(
+            gain.minus, -1 / len(gain.minus)
+        )
+        draws = redrawn.gain(gain.variant, weights)
+        assert draws.by_seed_S == pytest.approx(gain.by_seed)
+        assert gain.high - gain.low > 2 * 1.9 * draws.redrawn_SR.mean(axis=0).std() * 0.8
+    names = ("family", "script", "resources", "distance from English")
+    assert {g.family for g in found} <= {f"difference by {name}" for name in names}
 
 
 def test_a_regression_over_languages_finds_what_was_put_in(measured: Measurements, gains: list[Gain]) -> None:

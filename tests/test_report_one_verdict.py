@@ -18,6 +18,7 @@ from adaptx.report.gains.compare import Comparisons, compare
 from adaptx.report.gains.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gaps import gaps
 from adaptx.report.gains.pairwise import PairDifference, pair_differences, scored_alike
+from adaptx.report.gains.quantities import DIFFERENCE
 from adaptx.report.gains.verdict import Compared, Verdict, verdicts_of
 from adaptx.report.page.answer import told_verdicts, verdict_counts
 from adaptx.report.results.measured import Measurements, measure
@@ -110,7 +111,9 @@ def in_tables_of_gains(world: World) -> Iterator[Seen]:
         yield from of_cell(world.gain(row[0].text, codes[row[1].text]), row[5], row[7].text)
     for table in breakdown_tables(task, gains):
         for row in table.rows:
-            yield from of_cell(world.gain(row[0].text, row[1].text, table.columns[1].header), row[4], row[5].text)
+            attribute, is_difference = table.columns[1].header, "difference" in table.title
+            gain = world.gain(row[0].text, row[1].text, DIFFERENCE + attribute if is_difference else attribute)
+            yield from of_cell(gain, row[2 if is_difference else 4], row[5].text)
     for table in gap_tables(task, *gaps(task, gains, world.redrawn))[:1]:
         for row in table.rows:
             for place, quantity in ((4, SOURCE), (5, ZERO_SHOT)):

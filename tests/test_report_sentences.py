@@ -12,6 +12,7 @@ from adaptx.report.gains.gain import ALPHA, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.page.advice import advice, largest_deviation
 from adaptx.report.page.answer import answer, verdict_counts
 from adaptx.report.tables.cells import p_equals, percent, points, range_text, seconds
+from adaptx.report.tables.class_differences import difference_table, differences_sentence
 from adaptx.report.tables.comparisons import comparison_table
 
 TARGET = XNLI
@@ -172,6 +173,38 @@ def test_a_verdict_is_the_corrected_p_and_the_side_of_zero(gains: list[Gain]) ->
         assert row[3].text == range_text(gain.corrected_low, gain.corrected_high)
         if claimed:
             assert row[1].sign * gain.gain > 0
+
+
+@given(compared(), st.integers(1, 3))
+@settings(max_examples=100, deadline=None)
+def test_the_sentence_on_classes_counts_bold_rows_and_names_the_largest(gains: list[Gain], attributes: int) -> None:
+    names = ("script", "family", "resources")[:attributes]
+    classes = [
+        replace(gain, attribute=f"difference by {names[n % attributes]}", quantity=f"A{n} minus B", languages=("ko",),
+                minus=("aym",), family_size=3)
+        for n, gain in enumerate(gains)
+    ]  # fmt: skip
+    said = differences_sentence(TARGET, classes)
+    rows = [row for name in names for row in difference_table(TARGET, name, classes).rows]
+    tested = [row for row in rows if row[5].text != "–"]
+    bold = [row for row in tested if row[2].sign]
+    assert all(row[2].is_uncertain == (row in tested and row not in bold) for row in rows)
+    if not bold:
+        assert "The largest" not in said
+        assert said.startswith(f"{TARGET.name}: {'the one' if len(tested) == 1 else f'none of the {len(tested)}'} diff")
+        return
+    if len(tested) > 1:
+        assert said.startswith(f"{TARGET.name}: {len(bold)} of {len(tested)} differences")
+    [(name, attribute, shown, variant, p)] = re.findall(
+        r"The largest is (.*?) \((\w+)\): (\S+ \[.*?\]) points with (.*?) \(95% .*, corrected for 3 .*; (p .*)\)\.",
+        said,
+    )
+    (row,) = [row for row in difference_table(TARGET, attribute, classes).rows if row[1].text == name]
+    assert (row in bold, row[0].text) == (True, variant)
+    assert shown == f"{row[2].text.partition(' ')[0]} {row[4].text}"
+    assert p.replace("p = ", "").replace("p < ", "<") == row[5].text
+    sizes = [abs(float_of(each[2].text.partition(" ")[0])) for each in bold]
+    assert abs(float_of(shown.partition(" ")[0])) == max(sizes)
 
 
 def float_of(text: str) -> float:

@@ -18,10 +18,12 @@ class Gain:
     """A variant's score and gain in one quantity of one task, averaged over its seeds. Scores are shares in [0, 1].
 
     Attributes:
-        quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), or a class of languages.
-        attribute: the attribute that defines the class, such as `script`; empty if the quantity is not a class.
+        quantity: a language's code, `ZERO_SHOT`, `SOURCE`, `GAP` (source minus zero-shot), a class of languages, or a
+            difference between classes.
+        attribute: the attribute that defines the class, such as `script`, or `difference by script`; empty if
+            the quantity is not about classes.
         languages: the languages over which the score is averaged.
-        minus: languages whose mean score is subtracted (`GAP`); else empty.
+        minus: languages whose mean score is subtracted (`GAP`, differences between classes); else empty.
         examples: number of test rows, summed over the languages.
         gain: the variant's score minus the baseline's; None without a baseline.
         low, high, p: 95% interval and two-sided p-value of the gain. With at least three seeds (`seeds_compared`),

@@ -17,6 +17,7 @@ from adaptx.report.results.measured import Measurements
 from adaptx.report.results.redrawn import Redrawn, redraw
 from adaptx.report.results.styles import VariantStyles
 from adaptx.report.tables.breakdown import FAMILY, breakdown_tables, class_gains
+from adaptx.report.tables.class_differences import differences_sentence
 from adaptx.report.tables.comparisons import comparison_table
 from adaptx.report.tables.frontier import frontier_table, priced
 from adaptx.report.tables.gaps import gap_tables
@@ -122,11 +123,11 @@ def _classes(
     tables = breakdown_tables(task, gains)
     regression = language_regression(measurements, task, gains)
     figure = class_points(task.name, FAMILY, class_gains(task, gains, FAMILY), styles, file)
-    sentences: tuple[str, ...] = ()
+    sentences = [differences_sentence(task, gains)]
     if regression is not None:
         tables.append(language_effects_table(task, regression))
-        sentences = (language_effects_sentence(task, regression),)
-    return ReportPart(sentences, tuple(tables), (figure,) if figure else ())
+        sentences.append(language_effects_sentence(task, regression))
+    return ReportPart(tuple(filter(None, sentences)), tuple(tables), (figure,) if figure else ())
 
 
 def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles, out: Path) -> ReportPart:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from adaptx.report.gains.gain import Gain
 from adaptx.report.tables.cells import gain_text, p_text, percent
+from adaptx.report.tables.class_differences import difference_table
 from adaptx.report.tables.families import correction, standing
 from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
@@ -22,9 +23,15 @@ def class_gains(task: Task, gains: Sequence[Gain], attribute: str) -> list[Gain]
 
 
 def breakdown_tables(task: Task, gains: Sequence[Gain]) -> list[Table]:
-    """Return one table per attribute that divides the task's languages into at least two classes."""
-    attributes = dict.fromkeys(g.attribute for g in gains if g.task == task.name and g.attribute)
-    tables = [_table(task, attribute, class_gains(task, gains, attribute)) for attribute in attributes]
+    """Return two tables per attribute that divides the task's languages into at least two classes.
+
+    The first has the gain in each class, the second the differences between classes.
+    """
+    of_classes = [gain for gain in gains if gain.task == task.name and gain.attribute and not gain.minus]
+    tables: list[Table] = []
+    for attribute in dict.fromkeys(gain.attribute for gain in of_classes):
+        tables.append(_table(task, attribute, class_gains(task, gains, attribute)))
+        tables.append(difference_table(task, attribute, gains))
     return [table for table in tables if table.rows]
 
 

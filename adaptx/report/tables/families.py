@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from adaptx.catalog.languages import language_name
 from adaptx.report.gains.contrasts import CONTRASTS
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
+from adaptx.report.gains.quantities import DIFFERENCE
 
 MOST_NAMED = 6
 """Maximum number of languages or variants that a caption names."""
@@ -53,4 +54,6 @@ def standing(shown: Sequence[Gain]) -> str:
 def _counted(family: str, gains: Sequence[Gain]) -> str:
     sizes = sorted({gain.family_size for gain in gains})
     number = " or ".join(map(str, sizes))
-    return f"the {number} comparison{'' if sizes == [1] else 's'} {_WORDS.get(family, f'by {family}')}"
+    is_difference = family.startswith(DIFFERENCE)
+    of_classes = f"that are differences by {family.removeprefix(DIFFERENCE)}" if is_difference else f"by {family}"
+    return f"the {number} comparison{'' if sizes == [1] else 's'} {_WORDS.get(family, of_classes)}"
