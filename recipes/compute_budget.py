@@ -40,7 +40,7 @@ def build(
 
     def train(task: Task, seed: int, rate: Any, batch: int, start: Start, limit=None, **more) -> Train:
         tokens = 384 if task.reads_passages else 128
-        config = TrainConfig(rate, batch_size=batch, seed=seed, precision="bf16", max_length=tokens, **more)
+        config = TrainConfig(rate, batch_size=batch, max_length=tokens, seed=seed, **chosen.settings, **more)
         return Train(model or chosen.model, task, chosen.method, config, start, limit=limit)
 
     def spend(task: Task, seed: int, rate: Any, budget: tuple[int, int, int]) -> Train:

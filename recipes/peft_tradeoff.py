@@ -41,7 +41,7 @@ def build(
         checkpoint: ModelSpec, method: Method, task: Task, seed: int, rate: Any, start: Start, limit=None, **more
     ) -> Train:  # fmt: skip
         tokens = 384 if task.reads_passages else 128
-        config = TrainConfig(rate, batch_size=chosen.batch, seed=seed, precision="bf16", max_length=tokens, **more)
+        config = TrainConfig(rate, seed=seed, precision="bf16", max_length=tokens, **chosen.settings, **more)
         return Train(checkpoint, task, method, config, start, limit=limit)
 
     @cache

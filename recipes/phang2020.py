@@ -44,7 +44,7 @@ def build(
 
     def train(task: Task | Mixture, seed: int, rate: Any, start: Start, limit=None, **more) -> Train:
         batch, tokens = chosen.passage_sizes if task.reads_passages else chosen.sentence_sizes
-        config = TrainConfig(rate, batch_size=batch, max_length=tokens, seed=seed, precision="bf16", **more)
+        config = TrainConfig(rate, batch_size=batch, max_length=tokens, seed=seed, **chosen.settings, **more)
         return Train(checkpoint, task, chosen.method, config, start, limit=limit)
 
     @cache

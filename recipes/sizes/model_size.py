@@ -28,7 +28,7 @@ SIZES = {
         models=(XLMR_BASE, XLMR_LARGE, XLMR_XL, XLMR_XXL),
         method=Lora(rank=16, alpha=32, sites=("query", "key", "value", "output", "up", "down")),
         grid=(1e-4, 2e-4, 5e-4),
-        batch=32,
+        settings={"batch_size": 32},
         seeds=(1, 2, 3, 4, 5),
         # As many rows of each as HellaSwag has.
         before={
@@ -57,8 +57,8 @@ SIZES = {
     "medium": SimpleNamespace(
         models=(E5_MINI, E5_SMALL),
         method=Lora(),
-        grid=(1e-3, 2e-3, 4e-3),
-        batch=16,
+        grid=(5e-4, 1e-3, 2e-3, 4e-3),
+        settings={"batch_size": 16, "dropout": 0.0},
         seeds=(1, 2, 3, 4, 5),
         before={SNLI: {"limit": 3_600, "epochs": 1}},
         targets={NLI: {"limit": 1_600, "epochs": 3}},

@@ -81,8 +81,8 @@ SIZES = {
     "medium": SimpleNamespace(
         models=(E5_MINI,),
         method=Lora(),
-        settings={"batch_size": 16},
-        grid=(1e-3, 2e-3, 4e-3),
+        settings={"batch_size": 16, "dropout": 0.0},
+        grid=(5e-4, 1e-3, 2e-3, 4e-3),
         seeds=(1, 2, 3, 4, 5),
         before={
             SNLI: {"limit": 4_000, "max_steps": 250},
@@ -90,7 +90,7 @@ SIZES = {
             SNLI_INDONLI: {"limit": 2_000, "max_steps": 250},
             SNLI_MNLI: {"limit": 2_000, "max_steps": 250},
         },
-        targets={NLI: {"limit": 2_000, "epochs": 3}},
+        targets={NLI: {"limit": 1_600, "epochs": 3}},
         test_rows=450,
         contrasts={
             "SNLI and IndoNLI rather than two English tasks": ("nli", "snli_indonli", "snli_mnli"),

@@ -73,7 +73,7 @@ SIZES = {
     "full": SimpleNamespace(
         models=(XLMR_BASE, XLMR_LARGE),
         seeds=(1, 2, 3, 4, 5),
-        batch=32,
+        settings={"batch_size": 32},
         # As many rows of each as SQuAD has.
         intermediates={MNLI: {"limit": 87_599, "epochs": 1}, SQUAD: {"limit": 87_599, "epochs": 1}},
         targets={PAWSX: {"limit": 20_000, "epochs": 5}, TYDIQA: {"limit": 20_000, "epochs": 5}},
@@ -89,11 +89,15 @@ SIZES = {
     "medium": SimpleNamespace(
         models=(E5_MINI,),
         seeds=(1, 2, 3, 4, 5),
-        batch=16,
+        settings={"batch_size": 16, "dropout": 0.0},
         intermediates={SNLI: {"limit": 2_000, "epochs": 1}, SIB200: {"epochs": 2}},
-        targets={NLI: {"limit": 1_200, "epochs": 2}},
-        grids={FULL: (1e-4, 2e-4, 5e-4), LORA: (1e-3, 2e-3, 4e-3), BOTTLENECK: (1e-3, 2e-3, 4e-3)},
-        fusion_grid=(3e-4, 1e-3, 3e-3),
+        targets={NLI: {"limit": 1_600, "epochs": 2}},
+        grids={
+            FULL: (5e-5, 1e-4, 2e-4, 5e-4),
+            LORA: (5e-4, 1e-3, 2e-3, 4e-3),
+            BOTTLENECK: (5e-4, 1e-3, 2e-3, 4e-3),
+        },
+        fusion_grid=(3e-4, 1e-3, 3e-3, 1e-2),
         test_rows=300,
         contrasts=contrasts("nli", "snli", LORA.label, BOTTLENECK.label),
         at_sizes=(),

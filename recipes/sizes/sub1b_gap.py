@@ -29,7 +29,7 @@ SIZES = {
         models=(XLMR_BASE, XLMR_LARGE),
         method=Lora(rank=16, alpha=32),
         grid=(1e-4, 2e-4, 5e-4),
-        batch=32,
+        settings={"batch_size": 32},
         passage_tokens=384,
         seeds=(1, 2, 3, 4, 5),
         before={
@@ -61,8 +61,8 @@ SIZES = {
     "medium": SimpleNamespace(
         models=(E5_MINI,),
         method=Lora(),
-        grid=(1e-3, 2e-3, 4e-3),
-        batch=16,
+        grid=(5e-4, 1e-3, 2e-3, 4e-3),
+        settings={"batch_size": 16, "dropout": 0.0},
         passage_tokens=256,
         seeds=(1, 2, 3, 4, 5),
         before={
