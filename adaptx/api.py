@@ -28,6 +28,7 @@ from adaptx.store.store import Store
 if TYPE_CHECKING:
     from adaptx.display.plan_table import PlanTable
     from adaptx.display.progress import Watcher
+    from adaptx.display.run_progress import RunProgress
     from adaptx.execution.schedule import Summary
     from adaptx.execution.workshop import Workshop
     from adaptx.exporting.loaded import LoadedModel
@@ -165,6 +166,8 @@ class Study:
     ) -> "Summary":
         """Run the stages that are not stored, and record their results in the store and in MLflow.
 
+        Return a summary, which a notebook shows as what ran and what gained.
+
         If the recipe searches for learning rates (`tune`), the searches run first, and then the trainings that use the
         chosen rates. An interrupted run continues from its saved states when `run` is called again.
 
@@ -184,7 +187,10 @@ class Study:
             StagesFailed: some stages failed. Stages that do not need them are stored.
             UserError: a bad option, missing rows, or a training that does not fit. Nothing was run.
         """
+        from adaptx.costs.run_clock import RunClock
+        from adaptx.costs.speeds import stored_speeds
         from adaptx.display.progress import here
+        from adaptx.display.run_progress import OverallLine, RunProgress
         from adaptx.execution.too_large import refuse_too_large
         from adaptx.tracking.address import address_of
 
@@ -195,22 +201,33 @@ class Study:
         if not too_large:
             refuse_too_large(self.dag, self.dag.statuses(self.store, keep), shop, gpu, workers)
         with contextlib.closing(progress or here()) as watcher:
-            summary = self._run_all(shop, watcher, address, keep, workers)
+            run = OverallLine(watcher, RunClock(workers, stored_speeds(self.dag, self.store)))
+            summary = self._run_all(shop, RunProgress(watcher, run), address, keep, workers)
         if not summary.complete:
             names = {node.fingerprint: node.name for node in self.dag.nodes}
             errors = {names[key]: error for key, error in summary.errors.items()}
             raise StagesFailed({names[key]: cause for key, cause in summary.failed.items()}, errors)
+        summary.verdicts = self._verdicts
         return summary
 
-    def _run_all(self, shop: "Workshop", watcher: "Watcher", address: "Address", keep: bool, workers: int) -> "Summary":
+    def _verdicts(self) -> list[str]:
+        from adaptx.report.page.verdict_lines import verdict_lines
+
+        self._refresh_store()
+        with self._left_out_told_at_end():
+            return verdict_lines(self.dag, self.store)
+
+    def _run_all(
+        self, shop: "Workshop", progress: "RunProgress", address: "Address", keep: bool, workers: int
+    ) -> "Summary":
         """Run the plan, and again for as long as finished searches add stages to it."""
-        summary = self._run_recorded(shop, watcher, address, keep, workers)
+        summary = self._run_recorded(shop, progress, address, keep, workers)
         while summary.complete and self.dag.later:
             made = len(self.dag.choices)
             self._refresh_store()
             assert len(self.dag.choices) > made, "a search is stored, and no learning rate was chosen"
             shop = replace(shop, store=self.store, fingerprint_of=self.dag.fingerprint_of)
-            summary += self._run_recorded(shop, watcher, address, keep, workers)
+            summary += self._run_recorded(shop, progress, address, keep, workers)
         return summary
 
     def _workshop(self, resources: Resources, device: str | None) -> "Workshop":
@@ -226,7 +243,7 @@ class Study:
         )
 
     def _run_recorded(
-        self, shop: "Workshop", progress: "Watcher", address: "Address", keep: bool, workers: int
+        self, shop: "Workshop", progress: "RunProgress", address: "Address", keep: bool, workers: int
     ) -> "Summary":
         from adaptx.display.plan import tell_weights_that_go
         from adaptx.display.tuning import tuning_lines
@@ -238,7 +255,7 @@ class Study:
         for line in (*tuning_lines(self.dag), *unread(self.dag), *weights):
             progress.note(line)
         with Recorder(address, self.store, progress.note, self.dag) as recorder, self._left_out_told_at_end():
-            return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers)
+            return run_locally(self.dag, shop, progress, keep, after=recorder.look, workers=workers, overall=progress)
 
     def scores(self) -> Any:
         """Return the stored scores as a pandas.DataFrame with one row per variant, task, language, seed and metric.

@@ -109,6 +109,12 @@ class Clock:
         if step in (self.first, self.last):
             self.at[step] = time.perf_counter()
 
+    def begin_stage(self, fingerprint: str) -> None:
+        pass
+
+    def finish_stage(self, fingerprint: str) -> None:
+        pass
+
     def start(self, name: str, total: int, unit: str) -> None:
         pass
 

@@ -358,8 +358,12 @@ def test_progress_in_a_notebook_is_a_table_that_is_drawn_again() -> None:
     beside.advance(4)
     watcher.end()
     beside.end()
+    beside.overall("stage 2 of 9, about <1 min left")
+    watcher.note("told")
+    assert "<b>stage 2 of 9, about &lt;1 min left</b>" in front.drawn[-1]
     watcher.close()
     last = front.drawn[-1]
+    assert "stage 2 of 9" not in last
     assert "read &lt;this&gt;" in last
     assert '<progress value="10" max="10">' in last
     assert "10/10 steps" in last

@@ -14,6 +14,7 @@ from adaptx.report.gains.gain import ZERO_SHOT
 from adaptx.report.gains.gains import compute_gains
 from adaptx.report.page.summary import SMOKE, PageSummary, summarise
 from adaptx.report.page.uncovered import uncovered
+from adaptx.report.page.verdict_lines import verdict_lines
 from adaptx.report.results.measured import measure
 from adaptx.sources.sources import Sources
 from adaptx.specs import Lora, Recipe, Sequential, difference
@@ -136,3 +137,29 @@ def test_what_no_interval_covers_depends_on_seeds_and_drawn_rows(tmp_path: Path,
     # With a limit, the rows are drawn by the seed, so other seeds are other rows too.
     assert any(each.startswith("other training rows") for each in said) == (limit is None)
     assert uncovered(plan.recipe, []) == ()
+
+
+# --- the lines at the end of a run
+
+
+def test_a_run_ends_with_a_line_per_task_that_agrees_with_the_report(tmp_path: Path) -> None:
+    plan, store = stored(tmp_path, seeds=3)
+    (line,) = verdict_lines(plan, store)
+    assert line.startswith("nli, zero-shot average: the one variant gains; best: +")
+    assert line.endswith("] points of accuracy with lora-r4 · Sequential · snli")
+    (answer,) = summary(plan, store).answers
+    assert line.partition(" [")[0].rpartition(" ")[2] in answer.details
+
+
+def test_primary_contrasts_have_a_line_each_in_place_of_tasks(tmp_path: Path) -> None:
+    plan, store = stored(tmp_path, seeds=3, contrasted=True)
+    (line,) = verdict_lines(plan, store)
+    assert line.startswith("SNLI rather than nothing: a gain, +")
+    assert line.endswith("] points of accuracy")
+
+
+def test_a_smoke_run_and_a_run_without_baselines_say_nothing_about_gains(tmp_path: Path) -> None:
+    assert verdict_lines(*stored(tmp_path, seeds=1, smoke=True)) == []
+    plan, store = stored(tmp_path, seeds=1)
+    alone = dataclasses.replace(plan.recipe, evaluations=plan.recipe.evaluations[:2])
+    assert verdict_lines(make_plan(alone, Sources(tmp_path / "data")), store) == []

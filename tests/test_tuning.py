@@ -1,6 +1,7 @@
 """Learning rates that are chosen on development rows: the helper, the plan before and after, a run, and the report."""
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,14 @@ GRID = (1e-4, 2e-2)
 
 
 class Notes(Silent):
-    """Watches a run and keeps its notes."""
+    """Watches a run and keeps its notes, and the texts about the whole run."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.texts: list[str] = []
+
+    def overall(self, text: str) -> None:
+        self.texts.append(text)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
@@ -181,6 +186,7 @@ class Tried:
     before: Plan
     shown: str
     notes: list[str]
+    texts: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +198,7 @@ def tried(world: tiny.World, tmp_path_factory: pytest.TempPathFactory) -> Tried:
     study = adaptx.open(file, store=folder / "store", data=world.folder, settings=settings)
     before, shown, notes = study.dag, repr(study.plan), Notes()
     study.run(device="cpu", progress=notes)
-    return Tried(study, file, load_recipe(file, settings), before, shown, notes.notes)
+    return Tried(study, file, load_recipe(file, settings), before, shown, notes.notes, notes.texts)
 
 
 def test_a_plan_tells_what_comes_after_tuning(tried: Tried) -> None:
@@ -219,6 +225,16 @@ def test_a_run_trains_the_searches_first_and_then_with_the_chosen_rates(tried: T
     told = [line for line in notes if line.startswith("tuned: bert.nli.lora-r4")]
     assert told
     assert f"has the learning rate {plan.tunings[0].chosen:g}" in told[0]
+
+
+def test_the_whole_run_is_counted_with_the_stages_that_a_search_adds(tried: Tried) -> None:
+    counted = [tuple(map(int, re.findall(r"\d+", text.partition(",")[0]))) for text in tried.texts]
+    before, after = (len(tried.before.nodes) + len(tried.before.later), len(tried.study.dag.nodes))
+    assert counted[0] == (1, before)
+    assert counted[-1] == (after, after)
+    begun = [stage for stage, _ in counted]
+    assert begun == sorted(begun)
+    assert any("left" in text for text in tried.texts)
 
 
 def test_only_the_chosen_number_is_part_of_the_identity(world: tiny.World, tried: Tried) -> None:

@@ -147,7 +147,7 @@ def run(
         bool, typer.Option("--too-large", help="Also run trainings that are predicted not to fit into memory.")
     ] = False,
 ) -> None:
-    """Run the stages that are not stored yet. An interrupted run continues where it stopped.
+    """Run the stages that are not stored yet, and say what gained. An interrupted run continues where it stopped.
 
     Example: adaptx run recipes/quickstart.py --data sample --workers 2
     """
@@ -168,7 +168,10 @@ def run(
         _tell_failures(failed)
         raise typer.Exit(1) from None
     out.print(f"{_stages_run_and_stored(study, summary)} in {study.store.root}", markup=False)
-    out.print(f"Next: {options.command('report')}", markup=False, highlight=False)
+    # A run that found everything stored answers at once.
+    for line in summary.verdicts() if summary.finished or summary.elsewhere else ():
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    out.print(f"Next, to write the report: {options.command('report')}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _stages_run_and_stored(study: Study, summary: "Summary") -> str:
@@ -176,8 +179,7 @@ def _stages_run_and_stored(study: Study, summary: "Summary") -> str:
     stored = sum(status is Status.STORED for status in statuses.values())
     scores_only = sum(status is Status.SCORES_ONLY for status in statuses.values())
     extra = f" ({scores_only} without weights: scores only)" if scores_only else ""
-    others = f" ({len(summary.elsewhere)} by another run)" if summary.elsewhere else ""
-    return f"{len(summary.finished)} stages run{others}, {stored} of {len(statuses)} stored{extra}"
+    return f"{summary.text}, {stored} of {len(statuses)} stored{extra}"
 
 
 def _tell_failures(failed: StagesFailed) -> None:

@@ -42,11 +42,12 @@ class _ProgressLine:
 
 
 class _Board:
-    """The table that a notebook shows for a run: notes, and one line per stage."""
+    """The table that a notebook shows for a run: notes, a line about the whole run, and one line per stage."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self.lines: list[_ProgressLine] = []
         self.notes: list[str] = []
+        self.overall = ""
         self._drawn = time.monotonic()
         self._handle = display(self, display_id=True)
 
@@ -63,11 +64,13 @@ class _Board:
 
     def _repr_html_(self) -> str:
         notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
+        overall = f"<div><b>{escape(self.overall)}</b></div>" if self.overall else ""
         lines = "".join(line.html() for line in self.shown())
-        return f"{notes}<table><tbody>{lines}</tbody></table>" if lines else notes
+        return notes + overall + (f"<table><tbody>{lines}</tbody></table>" if lines else "")
 
     def __repr__(self) -> str:
-        return "\n".join([*self.notes, *(line.text() for line in self.shown())])
+        overall = [self.overall] if self.overall else []
+        return "\n".join([*self.notes, *overall, *(line.text() for line in self.shown())])
 
 
 class Notebook:
@@ -106,5 +109,10 @@ class Notebook:
     def beside(self) -> "Notebook":
         return Notebook(self._display, self._board)
 
+    def overall(self, text: str) -> None:
+        self._board.overall = text
+        self._board.draw()
+
     def close(self) -> None:
+        self._board.overall = ""
         self._board.draw(soon=True)

@@ -1,9 +1,10 @@
 """The progress of a run: one live line per stage on a terminal, a table in a notebook, or plain lines elsewhere."""
 
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -14,15 +15,21 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
+from adaptx.display.durations import duration
 from adaptx.display.notebook import Notebook, notebook_display
 
 PLAIN_SECONDS = 10.0
-"""Minimum time between two plain lines about a running stage."""
+"""Minimum time between two plain lines about running stages."""
 
 
 class Watcher(Protocol):
-    """A receiver of the progress of stages. It is an `adaptx.training.progress.Progress` that also has `close`."""
+    """A receiver of the progress of a run: of its stages, one line each, and of the whole.
+
+    The methods are those of `adaptx.training.progress.Progress`, and two more. `overall` receives a text such as
+    `stage 7 of 45, about 12 min left`, or an empty text.
+    """
 
     def start(self, name: str, total: int, unit: str) -> None: ...
 
@@ -33,6 +40,8 @@ class Watcher(Protocol):
     def end(self) -> None: ...
 
     def beside(self) -> "Watcher": ...
+
+    def overall(self, text: str) -> None: ...
 
     def close(self) -> None: ...
 
@@ -48,12 +57,23 @@ def watcher(console: Console) -> "Live | Plain":
     return Live(console) if console.is_terminal else Plain(console)
 
 
+class _Lines(Progress):
+    """The live lines of all running stages. Below them is a line about the whole run."""
+
+    overall = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.overall:
+            yield Text(self.overall, style="bold")
+
+
 class Live:
     """A live line with a stage's name, bar, step, loss, examples/s and time left. It stays when the stage ends."""
 
-    def __init__(self, console: Console, lines: Progress | None = None) -> None:
+    def __init__(self, console: Console, lines: _Lines | None = None) -> None:
         self._console = console
-        self._lines = lines or Progress(
+        self._lines = lines or _Lines(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -92,45 +112,76 @@ class Live:
     def beside(self) -> "Live":
         return Live(self._console, self._lines)
 
+    def overall(self, text: str) -> None:
+        self._lines.overall = text
+        self._lines.refresh()
+
     def close(self) -> None:
+        self._lines.overall = ""
         self._lines.stop()
 
 
 class Plain:
-    """Plain lines of text: one when a stage begins, and then one every ten seconds while it runs."""
+    """Plain lines of text: at most one every ten seconds, whatever runs, and one when a long training ends.
 
-    def __init__(self, console: Console) -> None:
-        self._console = console
+    Each line begins with the progress of the whole run: `stage 7 of 45, about 12 min left: e5.nli: step 3/8, ...`.
+    Notes are printed at once.
+    """
+
+    def __init__(self, console: Console, page: "_Page | None" = None) -> None:
+        self._page = page or _Page(console)
         self._name, self._total, self._unit = "", 0, ""
-        self._began = self._last = time.perf_counter()
+        self._began = 0.0
 
     def start(self, name: str, total: int, unit: str) -> None:
         self._name, self._total, self._unit = name, total, unit
-        self._began = self._last = time.perf_counter()
-        self._line(f"{name}: {total} {unit}s")
+        self._began = time.perf_counter()
+        if self._page.is_due(self._began):
+            self._page.print_status(f"{name}: {total} {unit}s", self._began)
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
         now = time.perf_counter()
-        if now - self._last < PLAIN_SECONDS and (done < self._total or loss is None):
-            return
-        self._last = now
         elapsed = now - self._began
+        ends = loss is not None and done == self._total and elapsed >= PLAIN_SECONDS
+        if not (ends or self._page.is_due(now)):
+            return
         rate = examples_per_second or done / max(1e-9, elapsed)
         left = elapsed / max(1, done) * (self._total - done)
         shown = f" loss {loss:.3f}," if loss is not None else ""
-        self._line(f"{self._name}: {self._unit} {done}/{self._total},{shown} {rate:.0f} examples/s, {left:.0f} s left")
+        status = f"{self._unit} {done}/{self._total},{shown} {rate:.0f} examples/s, {duration(left)} left"
+        self._page.print_status(f"{self._name}: {status}", now)
 
     def note(self, text: str) -> None:
-        self._line(text)
+        self._page.print(text)
 
     def end(self) -> None:
         pass
 
     def beside(self) -> "Plain":
-        return Plain(self._console)
+        return Plain(self._page.console, self._page)
+
+    def overall(self, text: str) -> None:
+        self._page.overall = text
 
     def close(self) -> None:
         pass
 
-    def _line(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+class _Page:
+    """The plain lines of a run. overall: the text about the whole run, with which its lines begin."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.overall = ""
+        self._last = float("-inf")
+
+    def is_due(self, now: float) -> bool:
+        """Return whether the last line about a stage is at least ten seconds old."""
+        return now - self._last >= PLAIN_SECONDS
+
+    def print_status(self, text: str, now: float) -> None:
+        self._last = now
+        self.print(f"{self.overall}: {text}" if self.overall else text)
+
+    def print(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -42,17 +42,19 @@ def carry_out(group: StageGroup, shop: Workshop, progress: Progress) -> dict[str
     If one stage fails, the others still run. A stage that another run is working on fails with Busy at once.
     """
     with EXECUTE[group.kind](shop, progress) as execute:
-        attempts = {node.fingerprint: _attempt(node, execute, shop) for node in group.nodes}
+        attempts = {node.fingerprint: _attempt(node, execute, shop, progress) for node in group.nodes}
     return {key: error for key, error in attempts.items() if error is not None}
 
 
-def _attempt(node: Node, execute: Callable[[Node], None], shop: Workshop) -> Exception | None:
+def _attempt(node: Node, execute: Callable[[Node], None], shop: Workshop, progress: Progress) -> Exception | None:
     began = time.perf_counter()
     try:
         with claimed(shop.store.lock(node.fingerprint), node.name), memory_told():
             if not shop.is_done(node):
                 _log.info("%s: started on %s", node.name, shop.device)
+                progress.begin_stage(node.fingerprint)
                 execute(node)
+                progress.finish_stage(node.fingerprint)
                 _log.info("%s: stored after %.1f s", node.name, time.perf_counter() - began)
             shop.store.finish_working(node.fingerprint)
     except Busy as busy:

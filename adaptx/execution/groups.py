@@ -1,5 +1,6 @@
 """Groups of stages that run together: one training or merge, or all evaluations of one model in one precision."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adaptx.planning.identity import evaluation_precision
@@ -28,7 +29,7 @@ class StageGroup:
         return frozenset(key for node in self.nodes for key in node.inputs)
 
 
-def grouped(nodes: list[Node]) -> list[StageGroup]:
+def grouped(nodes: Iterable[Node]) -> list[StageGroup]:
     """Return the nodes in groups, in the order of each group's first node."""
     groups: dict[object, list[Node]] = {}
     for node in nodes:

@@ -1,7 +1,9 @@
 """Run a plan on this machine. A failed stage stops only the stages that depend on it."""
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 from adaptx.backbones.bf16_products import cpu_multiplies_bf16
 from adaptx.execution.checking import check_rows, store_contents
@@ -29,6 +31,18 @@ SLOW_BF16 = (
 )
 
 
+class Overall(Protocol):
+    """A receiver of the progress of a whole run (the interface)."""
+
+    def expect(self, plan: Plan, groups: Sequence[Sequence[Node]], later: Sequence[Sequence[Node]]) -> None:
+        """Begin a run of `groups`, each of which one worker carries out. later: groups that wait for a search."""
+        ...
+
+    def leave(self, fingerprints: Iterable[str]) -> None:
+        """Note that there is nothing left to do for these stages."""
+        ...
+
+
 def run(
     plan: Plan,
     shop: Workshop,
@@ -37,6 +51,7 @@ def run(
     after: Callable[[list[Node]], None] | None = None,
     workers: int = 1,
     crew: Crew | None = None,
+    overall: Overall | None = None,
 ) -> Summary:
     """Carry out every stage of the plan that still has to run.
 
@@ -48,18 +63,27 @@ def run(
     after: called after each group, with the nodes that were stored. The next group waits until it returns.
     workers: number of processes that carry out stages at the same time; 1 means only this process.
     crew: carries out the stages in place of `workers` processes. It is closed at the end.
+    overall: is told which stages have to run, and which of them have ended.
 
     Raises:
         UserError: rows or columns are missing or wrong, or several workers would share one GPU. This is checked before
             the first stage.
     """
     worker_devices(shop, workers)
+    began = time.monotonic()
     with at_work(shop.store.root, plan.modules):
-        to_do = _checked_stages_to_do(plan, shop, progress, keep)
+        groups = grouped(_checked_stages_to_do(plan, shop, progress, keep))
         in_order = crew is None and workers == 1
         schedule = StageSchedule(
-            grouped(to_do), plan, in_order, _reread_stages_to_do(plan, shop.store, keep), noting(progress, _log)
+            groups,
+            plan,
+            in_order,
+            _reread_stages_to_do(plan, shop.store, keep),
+            noting(progress, _log),
+            overall.leave if overall is not None else None,
         )
+        if overall is not None:
+            overall.expect(plan, [group.nodes for group in groups], [group.nodes for group in grouped(plan.later)])
         if not in_order:
             # Other processes read rows themselves, so the rows that were cached for checking are no longer needed.
             shop.rows.clear()
@@ -69,6 +93,7 @@ def run(
         finally:
             crew.close()
     summary = schedule.summary
+    summary.seconds = time.monotonic() - began
     if not keep:
         drop_transient(plan, shop, noting(progress, _log))
     counts = len(summary.finished), len(summary.elsewhere), len(summary.failed)

@@ -1,11 +1,13 @@
 """The order of stages: each runs after its inputs. A stage that another run is working on is tried again later."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from statistics import mean
 
 from adaptx.costs.stages import cost
+from adaptx.display.run_summary import stages_run
 from adaptx.errors import told
 from adaptx.execution.crew import Crew
 from adaptx.execution.groups import StageGroup
@@ -21,18 +23,30 @@ class Summary:
     """The outcome of a run.
 
     finished: stages that this run carried out. elsewhere: stages that another run finished in the meantime. failed:
-    why stages failed or were skipped, by fingerprint. errors: the errors of failed stages, by fingerprint.
+    why stages failed or were skipped, by fingerprint. errors: the errors of failed stages, by fingerprint. seconds: how
+    long the run took. verdicts: computes a line per task or primary contrast that says what gained.
     """
 
     finished: list[Node] = field(default_factory=list[Node])
     elsewhere: list[Node] = field(default_factory=list[Node])
     failed: dict[str, str] = field(default_factory=dict[str, str])
     errors: dict[str, Exception] = field(default_factory=dict[str, Exception])
+    seconds: float = 0.0
+    verdicts: Callable[[], Sequence[str]] = field(default=tuple, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        others = f" ({len(self.elsewhere)} by another run)" if self.elsewhere else ""
         failed = f"{len(self.failed)} failed or skipped" if self.failed else "none failed"
-        return f"<Summary: {len(self.finished)} stages run{others}, {failed}>"
+        return f"<Summary: {self.text}, {failed}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: what ran, and what gained."""
+        lines = [self.text, *self.verdicts(), "Next: study.report() writes the report"]
+        return "".join(f"<div>{escape(line)}</div>" for line in lines)
+
+    @property
+    def text(self) -> str:
+        """What ran, as `14 stages run in 11 min (6 trainings, 8 evaluations)`."""
+        return stages_run(self.finished, self.elsewhere, self.seconds)
 
     def __add__(self, other: "Summary") -> "Summary":
         return Summary(
@@ -40,6 +54,8 @@ class Summary:
             [*self.elsewhere, *other.elsewhere],
             {**self.failed, **other.failed},
             {**self.errors, **other.errors},
+            self.seconds + other.seconds,
+            other.verdicts,
         )
 
     @property
@@ -53,6 +69,7 @@ class StageSchedule:
     in_order: whether groups run in the order of the plan. Otherwise the group with the most expensive chain of groups
         that depend on it starts first, so that no long chain is left to the end.
     still_to_do: returns the fingerprints of stages that the store still lacks; None if no other run uses the store.
+    leave: called with the fingerprints of stages for which there is nothing left to do, whatever the reason.
     """
 
     def __init__(
@@ -62,9 +79,10 @@ class StageSchedule:
         in_order: bool,
         still_to_do: Callable[[], frozenset[str]] | None = None,
         note: Callable[[str], None] | None = None,
+        leave: Callable[[Iterable[str]], None] | None = None,
     ) -> None:
         self.summary = Summary()
-        self._plan, self._still_to_do, self._note = plan, still_to_do, note
+        self._plan, self._still_to_do, self._note, self._tell_left = plan, still_to_do, note, leave
         self._waiting = list(groups)
         self._pending = {key for group in groups for key in group.fingerprints}
         self._costs_of_chains = dict.fromkeys(groups, 0.0) if in_order else _costs_of_chains(groups)
@@ -94,7 +112,7 @@ class StageSchedule:
         for group in list(self._waiting):
             if (blocked := next((key for key in group.inputs if key in failed), None)) is not None:
                 self._waiting.remove(group)
-                self._pending -= group.fingerprints
+                self._leave(group.fingerprints)
                 name = next(node.name for node in self._plan.nodes if node.fingerprint == blocked)
                 for key in group.fingerprints:
                     failed[key] = f"skipped, because it needs {name}, which failed"
@@ -115,7 +133,7 @@ class StageSchedule:
         to_do = group.fingerprints if self._still_to_do is None else self._still_to_do()
         left = [node for node in group.nodes if node.fingerprint in to_do]
         self.summary.elsewhere += [node for node in group.nodes if node.fingerprint not in to_do]
-        self._pending -= group.fingerprints - to_do
+        self._leave(group.fingerprints - to_do)
         if left:
             part = StageGroup(tuple(left))
             self._costs_of_chains[part] = self._costs_of_chains[group]
@@ -129,13 +147,18 @@ class StageSchedule:
             self._retries[again] = time.monotonic() + RETRY_SECONDS
             self._waiting.append(again)
         stored = [node for node in group.nodes if node.fingerprint not in failed]
-        self._pending -= group.fingerprints - {node.fingerprint for node in busy}
+        self._leave(group.fingerprints - {node.fingerprint for node in busy})
         self.summary.finished += stored
         for key, error in failed.items():
             if not isinstance(error, Busy):
                 self.summary.failed[key] = told(error)
                 self.summary.errors[key] = error
         return stored
+
+    def _leave(self, fingerprints: Iterable[str]) -> None:
+        self._pending -= set(fingerprints)
+        if self._tell_left is not None:
+            self._tell_left(fingerprints)
 
     def _seconds_to_retry(self) -> float | None:
         return max(0.0, min(self._retries.values()) - time.monotonic()) if self._retries else None

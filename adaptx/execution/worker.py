@@ -88,6 +88,12 @@ class _ProgressToPipe:
         self._connection, self._name = connection, name
         self._last, self._untold = 0.0, ()
 
+    def begin_stage(self, fingerprint: str) -> None:
+        self._send("begin_stage", fingerprint)
+
+    def finish_stage(self, fingerprint: str) -> None:
+        self._send("finish_stage", fingerprint)
+
     def start(self, name: str, total: int, unit: str) -> None:
         self._name = name
         self._send("start", name, total, unit)

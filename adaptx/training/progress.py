@@ -11,12 +11,20 @@ SHOWN = {"shown": True}
 class Progress(Protocol):
     """A live line for one stage (the interface). Every method is cheap enough to be called at each step."""
 
+    def begin_stage(self, fingerprint: str) -> None:
+        """Say which stage begins. What follows on this line is about it."""
+        ...
+
+    def finish_stage(self, fingerprint: str) -> None:
+        """Say that this stage was carried out and is stored."""
+        ...
+
     def start(self, name: str, total: int, unit: str) -> None:
-        """Begin a stage with `total` units of work. unit: the unit's name in the singular, such as "example"."""
+        """Begin `total` units of work of a stage. unit: the unit's name in the singular, such as "example"."""
         ...
 
     def advance(self, done: int, loss: float | None = None, examples_per_second: float | None = None) -> None:
-        """Report that `done` units of work are done, in total since the stage began."""
+        """Report that `done` units of work are done, in total since `start`."""
         ...
 
     def note(self, text: str) -> None:
@@ -35,6 +43,12 @@ class Progress(Protocol):
 class Silent:
     """A progress that shows nothing."""
 
+    def begin_stage(self, fingerprint: str) -> None:
+        pass
+
+    def finish_stage(self, fingerprint: str) -> None:
+        pass
+
     def start(self, name: str, total: int, unit: str) -> None:
         pass
 
@@ -49,6 +63,9 @@ class Silent:
 
     def beside(self) -> "Silent":
         return self
+
+    def overall(self, text: str) -> None:
+        pass
 
 
 def noting(progress: Progress, log: logging.Logger, level: int = logging.INFO) -> Callable[[str], None]:
