@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
@@ -167,6 +168,23 @@ def test_plan_lists_every_stage_once(adaptx, recipe, data) -> None:
     assert ended.out.count("\n e5-mini.nli.full-") == 1
 
 
+def test_plan_has_a_line_per_variant_and_with_all_a_line_per_stage(adaptx, recipe, data) -> None:
+    short, every = adaptx("plan", recipe, "--data", data).out, adaptx("plan", recipe, "--data", data, "--all").out
+    assert short.count("\n e5-mini.nli.full ") == 1
+    assert "nli en, ko" in short
+    assert "--all: a line per stage" in short
+    assert every.count("\n e5-mini.nli.full-") == 1
+    assert every.count("\n   e5-mini.nli.full.nli in 2 languages: en, ko") == 1
+    assert "to do: 3 trainings, 5 evaluations" in short
+    assert short.partition("to do: 3")[2] == every.partition("to do: 3")[2]
+
+
+def test_plan_says_what_gpu_changes(adaptx, recipe, data) -> None:
+    line = "--gpu changes the predicted memory (that on cuda, compared with 24.00 GiB), and nothing else"
+    assert line in adaptx("plan", recipe, "--data", data, "--gpu", "24GiB").out
+    assert "--gpu changes" not in adaptx("plan", recipe, "--data", data).out
+
+
 def test_plan_as_json_has_the_designs_keys(adaptx, recipe, data) -> None:
     body = json.loads(adaptx("plan", recipe, "--data", data, "--json").out)
     assert len(body["stages"]) == 8
@@ -300,6 +318,33 @@ def test_a_traceback_only_with_debug(recipe, tmp_path) -> None:
     assert full.returncode != 0
     assert "Traceback" in full.stderr
     assert "KeyError: 'key'" in full.stderr
+
+
+def test_the_version_is_printed(adaptx) -> None:
+    ended = adaptx("--version")
+    assert (ended.status, ended.out) == (0, f"adaptx {version('adaptx')}\n")
+
+
+def completing(*words: str, **environment: str) -> str:
+    """What the command line prints in a process of its own, in which it is called as `adaptx`."""
+    code = "import sys; sys.argv[0] = 'adaptx'; from adaptx.cli.app import main; main()"
+    given = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", **environment}
+    return subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, env=given).stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shells_completion_is_printed_and_installed(tmp_path, shell: str) -> None:
+    shown = completing("--show-completion", shell)
+    assert "_ADAPTX_COMPLETE" in shown
+    told = completing("--install-completion", shell, HOME=str(tmp_path))
+    assert f"{shell} completion installed in {tmp_path}" in told.replace("\n", "")
+    installed = [file.read_text() for file in tmp_path.rglob("*adaptx*") if file.is_file()]
+    assert any("_ADAPTX_COMPLETE" in text for text in installed)
+
+
+def test_commands_are_completed() -> None:
+    words = {"_ADAPTX_COMPLETE": "complete_bash", "COMP_WORDS": "adaptx pl", "COMP_CWORD": "1"}
+    assert completing(**words).split() == ["plan"]
 
 
 @pytest.mark.parametrize("module", ["adaptx.cli"])

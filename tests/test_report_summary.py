@@ -160,6 +160,6 @@ def test_primary_contrasts_have_a_line_each_in_place_of_tasks(tmp_path: Path) ->
 
 def test_a_smoke_run_and_a_run_without_baselines_say_nothing_about_gains(tmp_path: Path) -> None:
     assert verdict_lines(*stored(tmp_path, seeds=1, smoke=True)) == []
-    plan, store = stored(tmp_path, seeds=1)
+    plan, store = stored(tmp_path / "other", seeds=1)
     alone = dataclasses.replace(plan.recipe, evaluations=plan.recipe.evaluations[:2])
-    assert verdict_lines(make_plan(alone, Sources(tmp_path / "data")), store) == []
+    assert verdict_lines(make_plan(alone, Sources(tmp_path / "other" / "data")), store) == []

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from adaptx import __version__
 from adaptx.cli.catalog import methods, models, prompts, tasks
 from adaptx.cli.export import export
 from adaptx.cli.memory import bench, memory
@@ -23,14 +24,24 @@ app = typer.Typer(
     name="adaptx",
     help="Intermediate-task transfer with parameter-efficient variants: plan, run and report recipes.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"adaptx {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def common(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+def common(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Intermediate-task transfer with parameter-efficient variants."""
     if debug:
         os.environ["ADAPTX_DEBUG"] = "1"

@@ -99,7 +99,8 @@ DeviceOption = Annotated[
     str | None, typer.Option("--device", help="cpu, cuda, cuda:N or mps (default: the best one available).")
 ]
 GpuOption = Annotated[
-    str | None, typer.Option("--gpu", help="Memory of the device, such as 24GiB, to check which trainings fit.")
+    str | None,
+    typer.Option("--gpu", help="Memory of the device, such as 24GiB, to check which trainings fit; changes no result."),
 ]
 
 

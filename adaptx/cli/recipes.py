@@ -58,6 +58,9 @@ def plan(
             "stage.",
         ),
     ] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Print a line per stage, with its folder's name, instead of one per variant.")
+    ] = False,
     gpu: GpuOption = None,
     device: Annotated[
         str | None,
@@ -65,7 +68,7 @@ def plan(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List a recipe's distinct stages: which are stored, what the others will cost, and whether they fit on a GPU.
+    """List a recipe's variants: which stages are stored, what the others will cost, and whether they fit on a GPU.
 
     Example: adaptx plan recipes/quickstart.py --data sample --why --gpu 24GiB
     """
@@ -89,7 +92,7 @@ def plan(
         if as_json:
             _print_plan_json(study, place)
         else:
-            show_plan(study.dag, study.store, out, why, place)
+            show_plan(study.dag, study.store, out, why, place, every)
             _tell_power(study)
 
 

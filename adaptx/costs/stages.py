@@ -9,6 +9,7 @@ the same store or, if there are none, assumed.
 import functools
 from dataclasses import dataclass
 
+from adaptx.costs.row_counts import Count, stated
 from adaptx.costs.step_memory import PackedRow, StepSize, inference_peak_bytes, step_peak_bytes
 from adaptx.planning.identity import evaluation_precision
 from adaptx.planning.lineage import lineage
@@ -61,8 +62,24 @@ class Cost:
 
 def rows_read(rows: Rows, limit: int | None) -> int | None:
     """Return how many rows of a set are read under a limit; None if its size is unknown and there is no limit."""
-    known = [count for count in (rows.expected, limit) if count is not None]
+    return _least(rows.expected, limit)
+
+
+def _least(count: int | None, limit: int | None) -> int | None:
+    known = [each for each in (count, limit) if each is not None]
     return min(known) if known else None
+
+
+def rows_of(stage: Stage, count: Count = stated) -> int | None:
+    """Return how many distinct rows a training reads or an evaluation scores; None if it is unknown, and for merges."""
+    match stage:
+        case Train():
+            counts = list(_training_row_counts(stage, count).values())
+            return None if None in counts else sum(each or 0 for each in counts)
+        case Evaluate(task=task, language=language):
+            return _least(count(task.rows_in(language), task.format), stage.limit)
+        case Merge():
+            return None
 
 
 def trainable_parameters(train: Train, shape: Shape) -> int:
@@ -86,13 +103,12 @@ def tokens_per_example(task: Task, tokens_per_text: float = ASSUMED_TOKENS_PER_T
     return (task.format.texts_per_row + further) * tokens_per_text
 
 
-def _training_row_counts(train: Train) -> dict[Task, int | None]:
+def _training_row_counts(train: Train, count: Count) -> dict[Task, int | None]:
     found: dict[Task, int | None] = {}
     for task in train.tasks:
-        known = [rows.expected for rows in task.train]
-        total = sum(count or 0 for count in known) if None not in known else None
-        limits = [count for count in (total, train.limit) if count is not None]
-        found[task] = min(limits) if limits else None
+        known = [count(rows, task.format) for rows in task.train]
+        total = sum(each or 0 for each in known) if None not in known else None
+        found[task] = _least(total, train.limit)
     return found
 
 
@@ -101,19 +117,20 @@ def cost(
     rate: float | None = None,
     tokens_per_text: float = ASSUMED_TOKENS_PER_TEXT,
     resources: Resources = ON_A_CPU,
+    count: Count = stated,
 ) -> Cost | None:
     """Return the stage's cost, or None if the model's shape or the number of rows is unknown.
 
     rate: operations per second; None for the assumed rate. resources: the device (the CPU if none is named) and
-    the micro-batches, on which the memory depends.
+    the micro-batches, on which the memory depends. count: counts the rows of a set.
     """
     rate = rate or ASSUMED_FLOPS_PER_SECOND
     if isinstance(stage, Evaluate):
-        return _evaluation_cost(stage, rate, tokens_per_text, resources)
+        return _evaluation_cost(stage, rate, tokens_per_text, resources, count)
     if isinstance(stage, Merge):
-        return _merge_cost(stage, rate, tokens_per_text)
-    shape, rows = stage.model.shape, _training_row_counts(stage)
-    counts = {task: count for task, count in rows.items() if count is not None}
+        return _merge_cost(stage, rate, tokens_per_text, count)
+    shape, rows = stage.model.shape, _training_row_counts(stage, count)
+    counts = {task: each for task, each in rows.items() if each is not None}
     if shape is None or len(counts) < len(rows):
         return None
     sampling = stage.task.sampling if isinstance(stage.task, Mixture) else None
@@ -181,7 +198,7 @@ def _parameters_of_own_module(model: ModelSpec | ModuleStage, shape: Shape) -> i
     return trainable_parameters(model, shape) if isinstance(model, Train) else _module_parameters(model.method, shape)
 
 
-def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | None:
+def _merge_cost(merge: Merge, rate: float, tokens_per_text: float, count: Count) -> Cost | None:
     # A merge costs a few operations per merged parameter, and the scoring during a weight search.
     shape = merge.model.shape
     if shape is None:
@@ -191,10 +208,10 @@ def _merge_cost(merge: Merge, rate: float, tokens_per_text: float) -> Cost | Non
     flops, examples, tokens = 2.0 * read, 0, 0
     search = merge.rule.search
     if search is not None:
-        rows = [rows_read(rows, search.limit) for rows in search.task.development]
-        if None in rows:
+        sizes = [_least(count(rows, search.task.format), search.limit) for rows in search.task.development]
+        if None in sizes:
             return None
-        examples = _most_scorings(search, len(merge.stages)) * sum(count or 0 for count in rows)
+        examples = _most_scorings(search, len(merge.stages)) * sum(size or 0 for size in sizes)
         tokens = int(examples * tokens_per_example(search.task, tokens_per_text))
         flops += 2.0 * tokens * shape.encoder_parameters
     held = read + merged + (shape.parameters if search is not None or merge.method.whole else 0)
@@ -205,14 +222,17 @@ def _most_scorings(search: WeightSearch, count: int) -> int:
     return 2 * count - 1 if isinstance(search.by, GreedySoup) else search.by.evaluations
 
 
-def _evaluation_cost(stage: Evaluate, rate: float, tokens_per_text: float, resources: Resources) -> Cost | None:
+def _evaluation_cost(
+    stage: Evaluate, rate: float, tokens_per_text: float, resources: Resources, count: Count
+) -> Cost | None:
     model = stage.model
     shape = stage.checkpoint.shape
-    num_rows = rows_read(stage.task.rows_in(stage.language), stage.limit)
+    num_rows = rows_of(stage, count)
     if shape is None or num_rows is None:
         return None
     # A pool is embedded once for all languages, so each evaluation counts its share.
-    pool = sum(rows_read(rows, stage.limit) or 0 for rows in stage.task.pool) / max(1, len(stage.task.evaluation))
+    pooled = sum(_least(count(rows, stage.task.format), stage.limit) or 0 for rows in stage.task.pool)
+    pool = pooled / max(1, len(stage.task.evaluation))
     tokens = int((num_rows + pool) * tokens_per_example(stage.task, tokens_per_text))
     flops = 2.0 * tokens * shape.encoder_parameters
     most = resources.largest_micro_batch(num_rows, tokens, 0)

@@ -8,20 +8,21 @@ from rich.table import Table
 
 from adaptx.catalog.gpus import UTILISATION
 from adaptx.costs.gpus import GpuCost, GpuCosts
+from adaptx.display.durations import HOUR, duration
 from adaptx.display.sizes import gib
 
 
 def show_gpus(costs: GpuCosts, console: Console) -> None:
     """Print one line per GPU type, then notes on what the numbers do not include."""
     table = Table(box=None, padding=(0, 1))
-    for heading in ("on one GPU", "hours", "peak memory", "trainings that do not fit"):
-        table.add_column(heading, justify="right" if heading in ("hours", "peak memory") else "left", no_wrap=True)
+    for heading in ("on one GPU", "time", "peak memory", "trainings that do not fit"):
+        table.add_column(heading, justify="right" if heading in ("time", "peak memory") else "left", no_wrap=True)
     for each in costs.each:
         peak = gib(each.peak_memory_bytes) if each.peak_memory_bytes is not None else ""
-        table.add_row(each.gpu.name, _hours(each.hours), peak, _fitting(each))
+        table.add_row(each.gpu.name, duration(each.hours * HOUR), peak, _fitting(each))
     console.print(table)
     console.print(
-        f"hours: for all stages one after the other, at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak; "
+        f"time: for all stages one after the other, at an assumed {UTILISATION:.0%} of the data sheet's bf16 peak; "
         "peak memory: that of the largest training, if all its texts have the maximum length",
         highlight=False,
         soft_wrap=True,
@@ -52,10 +53,6 @@ def gpus_json(costs: GpuCosts) -> list[dict[str, Any]]:
         }
         for each in costs.each
     ]
-
-
-def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.1f}" if hours >= 0.95 else f"{hours:.2f}"
 
 
 def _fitting(cost: GpuCost) -> str:

@@ -11,9 +11,14 @@ from rich.console import Console
 from adaptx.catalog.language_facts import unknown_languages
 from adaptx.costs.gpus import gpu_costs
 from adaptx.costs.memory_check import TooLarge, too_large, unpredicted
+from adaptx.costs.row_counts import Count, RowCounts
 from adaptx.costs.stages import Cost, cost
+from adaptx.display.durations import duration
 from adaptx.display.gpu_costs import gpus_json, show_gpus
+from adaptx.display.plan_lines import HEADINGS as STAGE_HEADINGS
 from adaptx.display.plan_lines import as_text, stage_lines
+from adaptx.display.plan_variants import HEADINGS as VARIANT_HEADINGS
+from adaptx.display.plan_variants import variant_lines
 from adaptx.display.sizes import gib
 from adaptx.display.tuning import later_line, tuning_json, tuning_lines
 from adaptx.errors import UserError
@@ -62,7 +67,7 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     memory = place.memory_bytes
     large = {each.node.fingerprint: each for each in _too_large(plan, statuses, place)}
     unknown = {node.fingerprint: node for node in unpredicted(plan.nodes, place.resources)}
-    costs = plan_costs(plan, store, place.resources)
+    costs = plan_costs(plan, store, place.resources, RowCounts(plan.identities.sources))
     return {
         "recipe": plan.recipe.name,
         "stages": [
@@ -84,18 +89,24 @@ def plan_json(plan: Plan, store: Store, place: Placement) -> dict[str, Any]:
     }
 
 
-def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Placement) -> None:
+def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Placement, every: bool = False) -> None:
     """Print the stages, then the remaining work, its cost on each type of GPU, and the trainings that do not fit.
 
-    why: also print why each remaining stage has to run.
+    why: also print why each remaining stage has to run. every: print a line per stage instead of one per variant.
     """
     statuses = plan.statuses(store)
-    costs = plan_costs(plan, store, place.resources)
+    count = RowCounts(plan.identities.sources)
+    costs = plan_costs(plan, store, place.resources, count)
     to_do = _to_do(plan, statuses)
-    reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
     memory = f"memory at most, on {place.resources.device_type}"
-    console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages", highlight=False, soft_wrap=True)
-    console.print(as_text(stage_lines(plan, statuses, costs, reasons), memory), soft_wrap=True)
+    if why or every:
+        reasons = {node.fingerprint: plan.why(node, store) for node in to_do} if why else {}
+        lines, headings = stage_lines(plan, statuses, costs, reasons, count), STAGE_HEADINGS
+    else:
+        lines, headings = variant_lines(plan, statuses, costs, count), VARIANT_HEADINGS
+    hint = "" if why or every else "; a line is a variant with all its seeds and evaluations (--all: a line per stage)"
+    console.print(f"{plan.recipe.name}: {len(plan.nodes)} stages{hint}", highlight=False, soft_wrap=True)
+    console.print(as_text(lines, (*headings, memory)), soft_wrap=True)
     languages = (node.stage.language for node in plan.nodes if isinstance(node.stage, Evaluate))
     if unknown := unknown_languages(languages):
         console.print(
@@ -120,6 +131,15 @@ def show_plan(plan: Plan, store: Store, console: Console, why: bool, place: Plac
     show_gpus(gpu_costs(to_do, costs), console)
     if place.memory_bytes is not None:
         _show_fitting(to_do, place, place.memory_bytes, console)
+        console.print(gpu_option_line(place, place.memory_bytes), markup=False, highlight=False, soft_wrap=True)
+
+
+def gpu_option_line(place: Placement, memory_bytes: int) -> str:
+    """Return what --gpu changes in a plan, and what it does not."""
+    return (
+        f"--gpu changes the predicted memory (that on {place.resources.device_type}, compared with "
+        f"{gib(memory_bytes)}), and nothing else: stages, results and times are the same without it"
+    )
 
 
 def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: Store) -> str:
@@ -132,7 +152,7 @@ def to_do_line(to_do: Sequence[Node], costs: Mapping[str, Cost | None], store: S
     rate = measured_rate(store)
     basis = f"at the median rate of {rate[1]} stored trainings" if rate else "at an assumed 100 GFLOP/s"
     seconds = sum(cost.seconds for node in to_do if (cost := costs[node.fingerprint]) is not None)
-    return f"to do: {work}; about {seconds / 60:.1f} minutes {basis}"
+    return f"to do: {work}; about {duration(seconds)} {basis}"
 
 
 def tell_unread(plan: Plan, console: Console) -> None:
@@ -166,11 +186,15 @@ def _to_do(plan: Plan, statuses: Mapping[str, Status]) -> list[Node]:
     return [node for node in plan.nodes if statuses[node.fingerprint] is Status.TO_DO]
 
 
-def plan_costs(plan: Plan, store: Store, resources: Resources) -> dict[str, Cost | None]:
-    """Return the cost of each stage by its fingerprint; None if the checkpoint's shape is unknown."""
+def plan_costs(plan: Plan, store: Store, resources: Resources, count: Count) -> dict[str, Cost | None]:
+    """Return the cost of each stage by its fingerprint; None if the checkpoint's shape or its rows are unknown.
+
+    count: counts the rows of a set.
+    """
     rate = measured_rate(store)
+    per_second = rate[0] if rate else None
     nodes = (*plan.nodes, *plan.later)
-    return {node.fingerprint: cost(node.stage, rate[0] if rate else None, resources=resources) for node in nodes}
+    return {node.fingerprint: cost(node.stage, per_second, resources=resources, count=count) for node in nodes}
 
 
 def tell_too_large(found: Sequence[TooLarge]) -> list[str]:

@@ -1,12 +1,14 @@
-"""The lines that show a plan's stages. The evaluations of one model on one task in many languages share a line."""
+"""A plan as lines, one per stage. The evaluations of one model on one task in many languages share a line."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import compress, groupby
 
 from rich.text import Text
 
-from adaptx.costs.stages import Cost
+from adaptx.costs.row_counts import Count
+from adaptx.costs.stages import Cost, rows_of
+from adaptx.display.durations import duration
 from adaptx.planning.plan import Node, Plan, Status
 from adaptx.specs import Evaluate
 from adaptx.specs.fingerprint import Json
@@ -15,21 +17,27 @@ STYLES = {Status.STORED: "green", Status.SCORES_ONLY: "green", Status.UNCHECKED:
 MOST_LANGUAGES = 8
 """Maximum number of languages that one line names."""
 HEADINGS = ("stage", "status", "rows", "time, about")
+WORDS = ("stage", "seeds", "differs in", "scored on", "status")
+"""Headings of the columns that hold words. All others hold numbers."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a plan. cells: status, rows, seconds and memory; all empty in a line that explains another."""
+    """One line of a plan. cells: the other columns, such as status, rows, time and memory; empty in an explanation."""
 
     name: str
-    cells: tuple[str, str, str, str] = ("", "", "", "")
+    cells: tuple[str, ...] = ()
     style: str = ""
 
 
 def stage_lines(
-    plan: Plan, statuses: Mapping[str, Status], costs: Mapping[str, Cost | None], reasons: Mapping[str, Sequence[str]]
+    plan: Plan,
+    statuses: Mapping[str, Status],
+    costs: Mapping[str, Cost | None],
+    reasons: Mapping[str, Sequence[str]],
+    count: Count,
 ) -> list[Line]:
-    """Return the lines of a plan.
+    """Return the lines of all stages of a plan.
 
     Args:
         plan: the plan.
@@ -37,6 +45,7 @@ def stage_lines(
         costs: fingerprint of a stage -> its cost.
         reasons: fingerprint of a stage -> why it has to run. Empty leaves the reasons out. With reasons, every
             evaluation has a line of its own.
+        count: counts the rows of a set.
     """
     lines: list[Line] = []
 
@@ -50,35 +59,41 @@ def stage_lines(
         nodes = list(group)
         node, status = nodes[0], statuses[nodes[0].fingerprint]
         indent = "  " if node.kind == "evaluate" else ""
-        to_do = status is Status.TO_DO
-        known = [cost for each in nodes if (cost := costs[each.fingerprint]) is not None and to_do]
-        rows = seconds = memory = ""
-        if known:
-            rows = f"{sum(cost.examples for cost in known)}"
-            seconds = f"{sum(cost.seconds for cost in known):.0f} s"
-            most = max(cost.peak_memory_bytes or 0 for cost in known)
-            memory = f"{most / 2**20:.0f} MiB" if most else ""
-        lines.append(
-            Line(f"{indent}{_name(nodes)}", (_status(plan, node, status), rows, seconds, memory), STYLES[status])
-        )
+        known = [cost for each in nodes if (cost := costs[each.fingerprint]) is not None and status is Status.TO_DO]
+        numbers = (rows_text(nodes, count) if status is Status.TO_DO else "", *time_and_memory(known))
+        lines.append(Line(f"{indent}{_name(nodes)}", (status_text(plan, node, status), *numbers), STYLES[status]))
         lines += [Line(f"{indent}    because {reason}") for reason in reasons.get(node.fingerprint, ())]
     return lines
 
 
-def as_text(lines: Sequence[Line], memory_heading: str) -> Text:
-    """Return the lines as aligned columns under their headings."""
+def rows_text(nodes: Sequence[Node], count: Count) -> str:
+    """Return how many rows stages read in all; empty if that is not known of any."""
+    known = [rows for node in nodes if (rows := rows_of(node.stage, count)) is not None]
+    return f"{sum(known):,}" if known else ""
+
+
+def time_and_memory(costs: Sequence[Cost]) -> tuple[str, str]:
+    """Return the time that stages take one after the other, and the most memory; empty texts without costs."""
+    if not costs:
+        return "", ""
+    most = max(cost.peak_memory_bytes or 0 for cost in costs)
+    return duration(sum(cost.seconds for cost in costs)), f"{most / 2**20:,.0f} MiB" if most else ""
+
+
+def as_text(lines: Sequence[Line], headings: Sequence[str]) -> Text:
+    """Return the lines as aligned columns under their headings. A column without any text is left out."""
     # Aligned by hand, because a rich table of thousands of lines takes seconds.
-    headings = (*HEADINGS, memory_heading)
-    widths = [max(map(len, column)) for column in zip(headings, *((x.name, *x.cells) for x in lines), strict=True)]
+    empty = ("",) * (len(headings) - 1)
+    rows = [(line.name, *(line.cells or empty)) for line in lines]
+    filled = [any(column) for column in zip(*rows, strict=True)]
+    headings, *rows = (tuple(compress(row, filled)) for row in (headings, *rows))
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     text = Text()
-    for name, (status, *numbers), style in (
-        (headings[0], headings[1:], ""),
-        *((x.name, x.cells, x.style) for x in lines),
-    ):
-        text.append(f" {name:<{widths[0]}}  ")
-        text.append(f"{status:<{widths[1]}}", style)
-        for number, width in zip(numbers, widths[2:], strict=True):
-            text.append(f"  {number:>{width}}")
+    for row, style in ((headings, ""), *zip(rows, (line.style for line in lines), strict=True)):
+        for heading, cell, width in zip(headings, row, widths, strict=True):
+            shown = f"{cell:<{width}}" if heading in WORDS else f"{cell:>{width}}"
+            text.append(" " if heading == headings[0] else "  ")
+            text.append(shown, style if heading == "status" else "")
         text.append("\n")
     text.rstrip()
     return text
@@ -100,7 +115,7 @@ def _languages(nodes: Sequence[Node]) -> Iterator[str]:
         yield "..."
 
 
-def _status(plan: Plan, node: Node, status: Status) -> str:
+def status_text(plan: Plan, node: Node, status: Status) -> str:
     if status is Status.STORED and plan.transient(node):
         return "stored (kept)"
     return status.value

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 
+from adaptx.costs.row_counts import RowCounts
 from adaptx.costs.run_clock import RunClock, StagesAhead
 from adaptx.costs.stages import cost
 from adaptx.display.durations import MINUTE, duration
@@ -26,7 +27,8 @@ class RunProgress:
     def expect(self, plan: Plan, groups: Sequence[Sequence[Node]], later: Sequence[Sequence[Node]]) -> None:
         """Begin with these groups of stages. later: groups that begin once a search has chosen a learning rate."""
         nodes = (node for group in (*groups, *later) for node in group)
-        estimates = {node.fingerprint: cost(node.stage) for node in nodes}
+        count = RowCounts(plan.identities.sources)
+        estimates = {node.fingerprint: cost(node.stage, count=count) for node in nodes}
         operations = {key: each.flops if each is not None else None for key, each in estimates.items()}
         self._run.expect(StagesAhead(len(plan.nodes) + len(plan.later), groups, later, operations))
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adaptx.costs.stages import Cost
+from adaptx.display.durations import duration
 from adaptx.planning.plan import Plan
 from adaptx.planning.tuning import Tuning
 
@@ -21,7 +22,7 @@ def later_line(plan: Plan, costs: Mapping[str, Cost | None]) -> str | None:
     merged = f"{merges} merges, " if merges else ""
     return (
         f"after tuning: {trainings} more trainings, {merged}{evaluations} more evaluations; about "
-        f"{_seconds(plan, costs) / 60:.1f} minutes more"
+        f"{duration(_seconds(plan, costs))} more"
     )
 
 
