@@ -88,7 +88,7 @@ def test_plan_prints_them_and_has_them_in_json(tmp_path, capsys) -> None:
     for gpu in GPUS:
         assert gpu.name in shown
     assert "at an assumed 35% of the data sheet's bf16 peak" in shown
-    assert "xlm-roberta-large.nli.lora-r8.nli in 6 languages: en, id, ko, aym, gn, quy" in shown
+    assert "nli in 6 languages" in shown
     app([*base, "--json"], standalone_mode=False)
     found = json.loads(capsys.readouterr().out)["gpus"]
     assert [each["name"] for each in found] == [gpu.name for gpu in GPUS]

@@ -40,7 +40,7 @@ def ahead(nodes: list[Node], *later: Node, total: int | None = None, **operation
 
 
 def test_a_stage_is_judged_by_its_own_kind_model_and_task(plan: Plan) -> None:
-    topic, nli = (next(n.stage for n in trainings(plan) if n.stage.task.name == name) for name in ("topic", "nli"))
+    topic, nli = (next(n.stage for n in trainings(plan) if f".{name}." in n.name) for name in ("topic", "nli"))
     scored = next(node.stage for node in plan.nodes if node.kind == "evaluate")
     assert groups_of(topic)[0] == ()
     speeds = Speeds()
@@ -194,7 +194,7 @@ def test_what_ran_is_told_in_words(plan: Plan) -> None:
 
 
 def test_a_notebook_shows_what_ran_and_what_gained() -> None:
-    summary = Summary(verdicts=lambda: ["nli: <gain>"])
+    summary: Any = Summary(verdicts=lambda: ["nli: <gain>"])
     assert repr(summary) == "<Summary: 0 stages run, none failed>"
     shown = summary._repr_html_()
     assert shown.startswith("<div>0 stages run</div><div>nli: &lt;gain&gt;</div>")

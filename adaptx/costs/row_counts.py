@@ -52,10 +52,11 @@ class RowCounts:
         return len(kept_rows(rows, task_format, table).rows)
 
 
-def _rows_in_mirror(rows: Rows, path: Path) -> int:
+def _rows_in_mirror(rows: Rows, path: Path) -> int | None:
     from pyarrow.parquet import read_metadata  # pyright: ignore[reportUnknownVariableType]
 
     in_file: int = read_metadata(path).num_rows
     stop = in_file if rows.stop is None else min(rows.stop, in_file)
-    in_slice = max(0, stop - rows.first)
-    return in_slice if rows.expected is None else min(in_slice, rows.expected)
+    known = [count for count in (stop - rows.first, rows.expected) if count is not None]
+    # A run refuses a set that has no rows, and says why.
+    return min(known) if stop > rows.first else rows.expected
