@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adaptx.costs.makespan import Work, makespan
+from adaptx.costs.makespan import TimedGroup, makespan
 
 
-def work(name: str, seconds: float, *needs: str, running: bool = False) -> Work:
-    return Work(seconds, frozenset([name]), frozenset(needs), running)
+def work(name: str, seconds: float, *needs: str, running: bool = False) -> TimedGroup:
+    return TimedGroup(seconds, frozenset([name]), frozenset(needs), running)
 
 
 def test_one_worker_does_one_after_the_other() -> None:
@@ -31,21 +31,21 @@ def test_one_worker_does_one_after_the_other() -> None:
         ([work("a", 4, "stored"), work("b", 4, "stored too")], 4),
     ],
 )
-def test_two_workers_by_hand(works: list[Work], seconds: float) -> None:
+def test_two_workers_by_hand(works: list[TimedGroup], seconds: float) -> None:
     assert makespan(works, 2) == seconds
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> list[Work]:
+def graphs(draw: st.DrawFn) -> list[TimedGroup]:
     """Up to 12 groups; each needs some of those before it."""
-    found: list[Work] = []
+    found: list[TimedGroup] = []
     for place in range(draw(st.integers(0, 12))):
         needs = draw(st.sets(st.sampled_from(range(place)))) if place else set()
         found.append(work(str(place), draw(st.integers(0, 50)), *map(str, needs)))
     return found
 
 
-def longest_chain(works: list[Work]) -> float:
+def longest_chain(works: list[TimedGroup]) -> float:
     chains: dict[str, float] = {}
     for place, each in enumerate(works):
         chains[str(place)] = each.seconds + max((chains[key] for key in each.needs), default=0)
@@ -53,7 +53,7 @@ def longest_chain(works: list[Work]) -> float:
 
 
 @given(graphs(), st.integers(1, 5))
-def test_a_makespan_is_within_grahams_bounds(works: list[Work], workers: int) -> None:
+def test_a_makespan_is_within_grahams_bounds(works: list[TimedGroup], workers: int) -> None:
     total, chain, found = sum(each.seconds for each in works), longest_chain(works), makespan(works, workers)
     assert found >= max(chain, total / workers) - 1e-9
     assert found <= total / workers + chain + 1e-9

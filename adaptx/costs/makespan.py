@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Work:
+class TimedGroup:
     """A group of stages that one worker carries out.
 
     seconds: how long the rest of it takes. makes: the fingerprints of its stages. needs: those of its inputs.
@@ -19,7 +19,7 @@ class Work:
     is_running: bool = False
 
 
-def makespan(works: Sequence[Work], workers: int) -> float:
+def makespan(works: Sequence[TimedGroup], workers: int) -> float:
     """Return the seconds until all groups are done.
 
     As in a run, a group begins once a worker is free and its inputs are made. Of those that can begin, the one with the
@@ -52,7 +52,7 @@ def makespan(works: Sequence[Work], workers: int) -> float:
     return now
 
 
-def _chains(works: Sequence[Work], needs: Sequence[set[int]], needed_by: Sequence[Sequence[int]]) -> list[float]:
+def _chains(works: Sequence[TimedGroup], needs: Sequence[set[int]], needed_by: Sequence[Sequence[int]]) -> list[float]:
     """Return the seconds of the longest chain of dependent groups that begins with each group."""
     chains = [work.seconds for work in works]
     left = [len(later) for later in needed_by]

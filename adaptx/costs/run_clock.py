@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean
 
-from adaptx.costs.makespan import Work, makespan
+from adaptx.costs.makespan import TimedGroup, makespan
 from adaptx.costs.speeds import Speeds
 from adaptx.planning.plan import Node
 
@@ -114,8 +114,8 @@ class RunClock:
                 found.learn(node.stage, self._operations(node) * (share - before), now - began)
         return found
 
-    def _works(self, groups: Sequence[Sequence[Node]], speeds: Speeds, now: float) -> list[Work] | None:
-        works: list[Work] = []
+    def _works(self, groups: Sequence[Sequence[Node]], speeds: Speeds, now: float) -> list[TimedGroup] | None:
+        works: list[TimedGroup] = []
         for group in groups:
             nodes = [node for node in group if node.fingerprint in self._left or node.fingerprint not in self._nodes]
             times = [self._seconds(node, speeds, now) for node in nodes]
@@ -125,7 +125,7 @@ class RunClock:
             if nodes:
                 running = any(node.fingerprint in self._running for node in nodes)
                 inputs = frozenset(key for node in nodes for key in node.inputs)
-                works.append(Work(sum(known), frozenset(node.fingerprint for node in nodes), inputs, running))
+                works.append(TimedGroup(sum(known), frozenset(node.fingerprint for node in nodes), inputs, running))
         return works
 
     def _seconds(self, node: Node, speeds: Speeds, now: float) -> float | None:
