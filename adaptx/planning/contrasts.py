@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from adaptx.planning.naming import factors
-from adaptx.planning.zero_shot import is_zero_shot
+from adaptx.planning.zero_shot import source_languages
 from adaptx.specs import Contrast, Evaluate, ModelSpec, ModuleStage, Recipe, Term
 
 Languages = dict[str, tuple[str, ...]]
@@ -20,9 +20,7 @@ def compared_languages(contrast: Contrast) -> tuple[Languages, ...]:
     for term in contrast.terms:
         if term.languages is None:
             for task, by_model in _by_task_and_model(term).items():
-                shared.setdefault(task, []).extend(
-                    {each.language for each in same if is_zero_shot(each)} for same in by_model.values()
-                )
+                shared.setdefault(task, []).extend(_zero_shot(same) for same in by_model.values())
     common = {task: set[str].intersection(*found) for task, found in shared.items()}
     return tuple(_of_term(term, common) for term in contrast.terms)
 
@@ -60,6 +58,16 @@ def contrast_reasons(recipe: Recipe) -> Iterator[str]:
                 f"the contrast {contrast.name!r} has no seed with which all of its terms are trained; train them with "
                 "the same seeds, because scores are compared seed by seed"
             )
+
+
+def _zero_shot(same: Sequence[Evaluate]) -> set[str]:
+    """Return the languages in which one model has a zero-shot score.
+
+    The languages of its training path are found once per task and not once per evaluation.
+    """
+    one_per_task = {each.task: each for each in same}
+    sources = {task: source_languages(each) for task, each in one_per_task.items()}
+    return {each.language for each in same if each.language not in sources[each.task]}
 
 
 def _of_term(term: Term, common: dict[str, set[str]]) -> Languages:
