@@ -205,7 +205,7 @@ def test_a_questions_page_reads_the_sentences_of_the_report() -> None:
     )
     lost = replace(known, difference=-0.04, corrected_low=-0.07, corrected_high=-0.01, corrected_detectable=0.05)
     undecided = replace(known, difference=0.01, corrected_low=-0.02, corrected_high=0.04, holm_p=0.4)
-    page = "\n\n".join(f"**{sentence}**" for sentence in contrast_answer((known, lost, undecided)))
+    page = "\n\n".join(f"**{sentence}**" for sentence in contrast_answer((known, lost, undecided), primary=True))
     read = [questions.short(found) for found in questions.PRIMARY.finditer(page)]
     assert read == [
         "NLI after SNLI: +4.0 [+1.0, +7.0], a gain",
