@@ -18,13 +18,14 @@ from adaptx.metrics.per_class import MajorityClass
 from adaptx.report import write_report
 from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gains import compute_gains
-from adaptx.report.gains.gaps import gaps
+from adaptx.report.gains.gaps import Retained, gaps, retained
 from adaptx.report.gains.scaling import compute_series, size_series
 from adaptx.report.page.answer import answer
 from adaptx.report.results.measured import Measurements, measure
 from adaptx.report.results.redrawn import Redrawn, redraw
 from adaptx.report.results.styles import variant_styles
 from adaptx.report.statistics.draws import Draws, several_means
+from adaptx.report.statistics.fieller import fieller
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables.breakdown import breakdown_tables, class_gains
@@ -223,6 +224,7 @@ def test_a_gap_is_told_only_where_both_scores_are_above_chance(gains: list[Gain]
     """Accuracies are about 40% without SNLI and 65% after it; the most common of three classes has 35% to 40%."""
     found, differences = gaps(TARGET, gains, redrawn)
     table, compared = gap_tables(TARGET, found, differences)
+    by_quantity = {(g.variant, g.quantity): g for g in gains}
     by_label = {row[0].text: row for row in table.rows}
     assert {gap.at_chance for gap in found} == {True, False}
     for gap in found:
@@ -232,10 +234,19 @@ def test_a_gap_is_told_only_where_both_scores_are_above_chance(gains: list[Gain]
         row = by_label[gap.variant.label]
         assert (row[3].text == AT_CHANCE) == gap.at_chance
         source = next(g for g in gains if (g.variant, g.quantity) == (gap.variant.label, SOURCE))
-        assert (row[6].text != "–") == (source.sign > 0)
+        assert (row[6].text == "unbounded") == (source.holm_p is not None and source.sign == 0)
+        assert row[6].text[-1] in ("]" if source.sign > 0 else "–d")
     snli = next(gap for gap in found if gap.variant.label == label("snli", 0))
     assert not snli.at_chance
-    assert snli.retained == pytest.approx(snli.zero_shot.gain.gain / snli.source.gain.gain)
+    kept, whole, apart = snli.zero_shot.gain, snli.source.gain, by_quantity[label("snli", 0), GAP]
+    assert snli.retained.value == pytest.approx(kept.gain / whole.gain)
+    margins = [(each.high - each.low) / 2 for each in (kept, whole, apart)]
+    expected = fieller(kept.gain, whole.gain, margins=(margins[0], margins[1]), margin_of_difference=margins[2])
+    assert (snli.retained.low, snli.retained.high) == expected
+    assert retained(kept, dataclasses.replace(whole, holm_p=0.2), apart).is_unbounded
+    assert retained(kept, dataclasses.replace(whole, low=whole.gain - 1, high=whole.gain + 1), apart).is_unbounded
+    assert retained(kept, dataclasses.replace(whole, gain=-0.1), apart) == Retained(), "a loss has no part to keep"
+    assert retained(None, whole, apart) == Retained()
     for row in compared.rows:
         assert row[2].text == AT_CHANCE, "`both` and `sib200` score as the baseline does"
         assert [cell.text for cell in row[3:]] == ["–", "–"]

@@ -19,6 +19,7 @@ from adaptx.report.results.measured import Variant
 from adaptx.report.results.pairs import RowsKey, rows_key
 from adaptx.report.results.redrawn import Redrawn
 from adaptx.report.statistics.draws import Draws, several_means
+from adaptx.report.statistics.fieller import fieller
 from adaptx.report.statistics.two_way import TwoWay
 from adaptx.specs import Task
 
@@ -40,6 +41,41 @@ class Part:
     gain: Gain | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retained:
+    """The zero-shot gain divided by the gain in the source languages.
+
+    Attributes:
+        value: None if the ratio has no meaning or no bounded interval.
+        low, high: its 95% interval over rows and seeds, by Fieller's method.
+        is_unbounded: whether the gain in the source languages is not clearly above zero, so that any ratio is possible.
+    """
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    is_unbounded: bool = False
+
+
+def retained(zero_shot: Gain | None, source: Gain | None, difference: Gain | None) -> Retained:
+    """Return which part of the gain in the source languages the zero-shot languages keep.
+
+    A loss in the source languages has no part to keep. difference: the gain in `GAP`, which is source minus zero-shot.
+    """
+    found = (zero_shot, source, difference)
+    tested = [gain for gain in found if gain is not None and gain.holm_p is not None]
+    if source is None or source.sign < 0 or len(tested) < len(found):
+        return Retained()
+    if source.sign == 0:
+        return Retained(is_unbounded=True)
+    above, below, apart = (((gain.high or 0.0) - (gain.low or 0.0)) / 2 for gain in tested)
+    kept, whole = tested[0].gain or 0.0, source.gain or 0.0
+    interval = fieller(kept, whole, margins=(above, below), margin_of_difference=apart)
+    if interval is None:
+        return Retained(is_unbounded=True)
+    return Retained(value=kept / whole, low=interval[0], high=interval[1])
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Gap:
     """A variant's gap, averaged over its seeds, as a share.
@@ -50,6 +86,7 @@ class Gap:
         source, zero_shot: the two scores whose difference is the gap.
         draws: the gap of each seed, as measured and on redrawn rows.
         test: the gap with its error; None if nothing varies.
+        retained: the zero-shot gain as a share of the gain in the source languages.
     """
 
     variant: Variant
@@ -59,19 +96,12 @@ class Gap:
     zero_shot: Part
     draws: Draws
     test: TwoWay | None
+    retained: Retained
 
     @property
     def at_chance(self) -> bool:
         """Whether the model guesses in the source languages or in the others, so that the gap says nothing."""
         return not (self.source.above_chance and self.zero_shot.above_chance)
-
-    @property
-    def retained(self) -> float | None:
-        """The zero-shot gain divided by the gain in the source languages; None unless a gain is shown in the latter."""
-        source, zero_shot = self.source.gain, self.zero_shot.gain
-        if source is None or zero_shot is None or source.sign <= 0 or not source.gain or zero_shot.gain is None:
-            return None
-        return zero_shot.gain / source.gain
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -124,6 +154,7 @@ def gaps(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> tuple[tuple[Gap
                 zero_shot=zero_shot,
                 draws=draws,
                 test=draws.test,
+                retained=retained(zero_shot.gain, source.gain, of_task.get((label, GAP))),
             )
         )
     return tuple(found), tuple(_differences(found))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from adaptx.report.gains.gain import ALPHA, Gain
-from adaptx.report.gains.gaps import Gap, GapDifference, Part
+from adaptx.report.gains.gaps import Gap, GapDifference, Part, Retained
 from adaptx.report.statistics.holm import holm, holm_levels
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.two_way import TwoWay
@@ -12,6 +12,7 @@ from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
 
 AT_CHANCE = "at chance"
+UNBOUNDED = "unbounded"
 
 
 def gap_tables(task: Task, found: Sequence[Gap], differences: Sequence[GapDifference]) -> list[Table]:
@@ -25,7 +26,7 @@ def gap_tables(task: Task, found: Sequence[Gap], differences: Sequence[GapDiffer
         Column("gap, points [95%]"),
         Column("gain in source,\npoints [95%]"),
         Column("zero-shot gain,\npoints [95%]"),
-        Column("retained\ngain, %"),
+        Column("retained gain,\n% [95%]"),
     )
     rows = tuple(
         (
@@ -35,7 +36,7 @@ def gap_tables(task: Task, found: Sequence[Gap], differences: Sequence[GapDiffer
             TableCell(AT_CHANCE, 0, True) if each.at_chance else TableCell(_tested(each.draws.mean, each.test)),
             _gain(each.source.gain),
             _gain(each.zero_shot.gain),
-            TableCell(percent(each.retained, 0)),
+            TableCell(_retained(each.retained)),
         )
         for each in found
     )
@@ -78,7 +79,8 @@ def _caption(found: Sequence[Gap]) -> str:
     parts = [
         "Gap: source score minus zero-shot score. It is given only if the intervals of both scores are above chance. "
         "A gap also shrinks when the source score falls, so read it with the two gains. Retained "
-        "gain: the zero-shot gain as a share of the gain in the source languages, if the latter is shown."
+        "gain: the zero-shot gain as a share of the gain in the source languages, with Fieller's interval. Unbounded: "
+        "the gain in the source languages is not clearly above zero, so any share is possible."
     ]
     languages = {(each.source.languages, each.zero_shot.languages) for each in found}
     if len(languages) == 1:
@@ -96,6 +98,15 @@ def _caption(found: Sequence[Gap]) -> str:
 def _score(part: Part) -> TableCell:
     """Return the cell of a score. It is grey if the score is not clearly above chance."""
     return TableCell(percent(part.score), 0, not part.above_chance)
+
+
+def _retained(found: Retained) -> str:
+    if found.is_unbounded:
+        return UNBOUNDED
+    if found.value is None:
+        return NOTHING
+    value, low, high = (percent(each, 0).replace("-", "−") for each in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
 
 
 def _gain(gain: Gain | None) -> TableCell:
