@@ -109,7 +109,7 @@ def series(setting: Sizes, generator: np.random.Generator, resamples: int) -> di
     return {
         "rows and seeds": Found(*whole.test.interval(), whole.test.p, models=of_models),
         "rows and seeds, pooled": _pooled(whole, gain_of_models, setting, of_models),
-        "line over means": Found(*whole.over_models, _p_over_means(log_M, whole), models=of_models),
+        "line over means": Found(*whole.over_models.interval(), whole.over_models.p, models=of_models),
         "random model term": _random_term(log_M, observed_MS, of_models),
         "low minus high": Found(*resources.interval(), resources.p),
         "Welch over languages": Found(welch_low, welch_high, float(welch.pvalue)),
@@ -153,12 +153,6 @@ def _pooled(found: Trend, models: list[Draws], setting: Sizes, of_models: float)
     half = float(stats.t.ppf(1 - ALPHA / 2, degrees)) * variance**0.5
     p = float(2 * stats.t.sf(abs(found.change) / variance**0.5, degrees))
     return Found(found.change - half, found.change + half, p, models=of_models)
-
-
-def _p_over_means(log_M: Floats, found: Trend) -> float:
-    # The library is untyped.
-    line: Any = stats.linregress(log_M, found.means.mean_M)
-    return float(line.pvalue)
 
 
 def _random_term(log_M: Floats, observed_MS: Floats, of_models: float) -> Found:

@@ -29,7 +29,7 @@ from adaptx.report.statistics.fieller import fieller
 from adaptx.report.statistics.holm import holm
 from adaptx.report.statistics.over_seeds import over_seeds
 from adaptx.report.tables.breakdown import breakdown_tables, class_gains
-from adaptx.report.tables.cells import p_text, shortened
+from adaptx.report.tables.cells import p_text, range_text, shortened
 from adaptx.report.tables.class_differences import class_differences
 from adaptx.report.tables.comparisons import comparison_table
 from adaptx.report.tables.frontier import frontier_table, priced
@@ -339,7 +339,7 @@ class Growing(Redrawn):
         slopes = {lang: 0.03 if language_facts(lang).joshi_class in LOW_RESOURCE else 0.01 for lang in weights}
         steepness = 0.0 if self.metric == "none" else 1.0
         height = steepness * sum(weight * slopes[lang] for lang, weight in weights.items()) * np.log10(size)
-        by_seed = height + 0.002 * np.sin(np.arange(3) * (1 + len(weights)) + size)
+        by_seed = height + 0.0001 * np.sin(np.arange(3) * (1 + len(weights)) + size)
         rows = 0.001 * np.random.default_rng(len(weights)).normal(size=RESAMPLES)
         return Draws(by_seed, by_seed[:, None] + rows)
 
@@ -365,12 +365,17 @@ def test_scaling_finds_the_slopes_that_were_put_in(gains: list[Gain], redrawn: R
         "xnli, lora-r4 · Sequential · snli · bert: over these 3 models, the gain rises with body parameters along a "
     )
     assert said[0].startswith(f"{start}line, +1.")
-    assert "points for a tenfold size (95% interval over rows and seeds, corrected for 3 series; p " in said[0]
+    assert "points for a tenfold size (95% interval over models, corrected for 3 series; p " in said[0]
     assert "snli · bert: the gain changes more in low-resource than in high-resource languages, by +2." in said[1]
     table = scaling_table(TARGET, every, "body parameters")
     assert [row[2].text for row in table.rows] == ["tenfold"] * 3
     assert table.rows[0][1].text == "3: 25.4k to 1.59M"
+    assert said[-1] == (
+        "xnli: each series is about one family of models, so no verdict over model sizes in general is possible: other "
+        "families may differ."
+    )
     for row, verdict in zip(table.rows, trend_verdicts([each.trend for each in every]), strict=True):
+        assert row[4].text == range_text(verdict.low, verdict.high)
         assert row[3].sign == verdict.sign
         assert (verdict.sign != 0) == (not verdict.corrected_low <= 0 <= verdict.corrected_high)
 
@@ -380,15 +385,17 @@ def test_two_sizes_are_told_as_a_change_and_not_as_a_slope(gains: list[Gain], re
     made = Growing(**vars(redrawn))
     found = size_series(TARGET, two, made)
     assert {each.trend.is_line for each in found} == {False}
-    said = scaling_sentences(TARGET, found, "body parameters")[0]
-    assert "from the smallest to the largest of these 2 models, the gain " in said
-    assert "two sizes make no line" in said
+    assert scaling_sentences(TARGET, found, "body parameters") == [
+        "xnli: in 3 of 3 series, no three model sizes span half a decade, so no verdict over model sizes is possible."
+    ]
     row = scaling_table(TARGET, found, "body parameters").rows[0]
     assert row[2].text.startswith("× 7.9")
-    assert row[7].text == "–"
+    assert (row[3].sign, row[3].is_uncertain) == (0, False)
+    assert [cell.text for cell in row[4:8]] == ["–"] * 4
+    assert row[11].text.endswith("], these models")
     still = Growing(**vars(redrawn) | {"metric": "none"})
-    said = scaling_sentences(TARGET, size_series(TARGET, two, still), "body parameters")
-    assert said == ["xnli: in 3 of 3 series, the gain neither clearly rises nor falls with body parameters."]
+    said = scaling_sentences(TARGET, size_series(TARGET, gains, still), "body parameters")
+    assert said[0] == "xnli: in 3 of 3 series, the gain neither clearly rises nor falls with body parameters."
 
 
 def test_budgets_of_one_checkpoint_are_a_line_over_operations(gains: list[Gain], redrawn: Redrawn) -> None:

@@ -1,5 +1,7 @@
 """Slopes over model sizes: against scipy, against hand-computed errors, and on simulated series with a known slope."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,10 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 from support.benchmark_files import load_benchmark
 
+from adaptx.catalog import XNLI
+from adaptx.report.gains.scaling import Point, Series
 from adaptx.report.statistics.bootstrap import Floats
 from adaptx.report.statistics.draws import Draws, several_means
-from adaptx.report.statistics.trend import LEAST_DECADES, SizedModel, trend
+from adaptx.report.statistics.trend import LEAST_DECADES, SizedModel, Trend, trend
 from adaptx.report.statistics.two_way import row_variance, two_way
+from adaptx.report.tables.scaling import scaling_sentences, scaling_table
 
 simulation = load_benchmark("regressions")
 
@@ -170,7 +175,8 @@ def test_a_line_is_scipys(seed: int, count: int) -> None:
     line = stats.linregress(logs, gains)
     half = stats.t.ppf(0.975, count - 2) * line.stderr
     assert found.change == pytest.approx(line.slope)
-    assert found.over_models == pytest.approx((line.slope - half, line.slope + half))
+    assert found.over_models.interval() == pytest.approx((line.slope - half, line.slope + half))
+    assert found.over_models.p == pytest.approx(line.pvalue)
     assert found.at([10**log for log in logs])[:, 0] == pytest.approx(line.intercept + line.slope * logs)
 
 
@@ -254,3 +260,58 @@ def test_false_alarms_of_slopes_are_rare_and_intervals_hold_the_truth() -> None:
     assert width < 0.5 * found["line over means"][3], "what seeds as points are worth"
     assert found["low minus high"][0] <= 0.09
     assert found["Welch over languages"][0] > 0.15, "the false alarms that the comparison by seeds is made against"
+
+
+@st.composite
+def random_series(draw: st.DrawFn, number: int) -> Series:
+    """A series of two to five sizes, with low- and high-resource trends of its own."""
+    generator = np.random.default_rng(draw(st.integers(0, 10_000)))
+    logs = np.cumsum([7.0, *draw(st.lists(st.sampled_from((0.1, 0.5)), min_size=1, max_size=4))])
+    slope, noise = draw(st.sampled_from((-0.1, 0.0, 0.1))), draw(st.sampled_from((0.0005, 0.03)))
+
+    def of(slope: float) -> Trend:
+        models = [
+            SizedModel(10**log, drawn(slope * log + noise * generator.normal() + np.zeros(3), generator, 0.01, 0.01))
+            for log in logs
+        ]
+        found = trend(models)
+        assert found is not None
+        return found
+
+    points = [
+        Point(size=10**log, family="bert", gain=None, draws=None, seconds=1.0 + log, is_cut=False)  # type: ignore[arg-type]
+        for log in logs
+    ]
+    return Series(
+        name=f"series {number}", families=("bert",), points=tuple(points), trend=of(slope), source=of(0.0),
+        low=of(slope), high=of(0.0), resources=of(slope), languages=(("en",), ("sw",), ("de",)),
+    )  # fmt: skip
+
+
+@given(st.integers(1, 4).flatmap(lambda count: st.tuples(*(random_series(number) for number in range(count)))))
+@settings(max_examples=40, deadline=None)
+def test_sentences_on_scaling_say_what_the_table_says(series: tuple[Series, ...]) -> None:
+    rows = scaling_table(XNLI, series, "body parameters").rows
+    said = scaling_sentences(XNLI, series, "body parameters")
+    shown = [row for row in rows if row[4].text != "–"]
+    for row in rows:
+        assert all(cell.text == "–" for cell in row[4:8]) == (row not in shown)
+        assert row[3].is_uncertain == (row in shown and not row[3].sign)
+        told = [each for each in said if each.startswith(f"xnli, {row[0].text}: over these ")]
+        assert len(told) == (row[3].sign != 0)
+        for each in told:
+            assert f"the gain {'rises' if row[3].sign > 0 else 'falls'} with body parameters" in each
+            change = row[3].text.partition(" ")[0]
+            assert f", {change} {row[6].text} points for a tenfold size (95% interval over models" in each
+            assert each.endswith(f"; p {'' if '<' in row[7].text else '= '}{row[7].text.replace('<', '< ')}).")
+        apart = [each for each in said if each.startswith(f"xnli, {row[0].text}: the gain changes ")]
+        assert len(apart) == (row[11].sign != 0)
+        for each in apart:
+            assert f"{'more' if row[11].sign > 0 else 'less'} in low-resource" in each
+            assert row[11].text.partition(", p")[0] in each
+    open_ = sum(row[3].is_uncertain for row in shown)
+    pattern = re.compile(r"in (\d) of \d series, (the gain neither|no three)|in the (one) series, (the|no)")
+    counted = [pattern.search(each) for each in said]
+    numbers = {(m[2] or m[4]).split()[0]: int(m[1] or 1) for m in counted if m is not None}
+    assert numbers == {w: n for w, n in (("the", open_), ("no", len(rows) - len(shown))) if n}
+    assert any("each series is about one family" in each for each in said) == bool(shown)

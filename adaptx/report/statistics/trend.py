@@ -4,8 +4,8 @@
 
 The slope is the change for a tenfold size. It is a weighted sum of the models' mean gains (`SeveralMeans`). Its error
 over rows and seeds is about the trend through these models and does not cover how other models deviate from the line.
-The interval `over_models` does: it is the t interval of least squares over the models' means (Draper and Smith 1998,
-Applied Regression Analysis, section 1.4), and it needs many models to be narrow.
+The test `over_models` does: it is the t test of least squares over the models' means (Draper and Smith 1998, Applied
+Regression Analysis, section 1.4), and it needs many models to find anything. Verdicts come from this test.
 
 A slope is only given for at least three sizes that span at least half a decade. Otherwise the change between the
 smallest and the largest size is given.
@@ -24,6 +24,8 @@ LEAST_DECADES = 0.5
 """Minimum span of sizes for a slope, as a logarithm to base 10: the largest model has 3.2 times the smallest's size."""
 LEAST_BEYOND = 2
 """Minimum number of sizes beyond one per family for a slope: three sizes of one family, or two of two families each."""
+_ROUNDING = 1e-12
+"""A standard error below this comes from rounding."""
 _SAME = 0.01
 """Sizes whose logarithms differ by less than this (2%) count as one size."""
 
@@ -37,6 +39,29 @@ class SizedModel:
     family: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class OverModels:
+    """The t test of a slope, with the models' means as observations. error: the slope's standard error."""
+
+    slope: float
+    error: float
+    degrees: int
+
+    @property
+    def p(self) -> float:
+        """The two-sided p-value of the hypothesis that the slope is zero."""
+        from scipy import stats
+
+        return float(2 * stats.t.sf(abs(self.slope) / self.error, self.degrees))
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the t interval of the slope."""
+        from scipy import stats
+
+        half = float(stats.t.ppf(0.5 + level / 2, self.degrees)) * self.error
+        return self.slope - half, self.slope + half
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Trend:
     """The change of a gain with size.
@@ -47,7 +72,8 @@ class Trend:
         over_seeds: whether the error covers seeds.
         sizes: number of distinct sizes.
         decades: log10 of the largest size over the smallest, within one family.
-        over_models: 95% interval of the slope that also covers how models deviate from the line; None without a line.
+        over_models: test of the slope that also covers how models deviate from the line; None without a line, and if no
+            model deviates from it.
     """
 
     change: float
@@ -56,7 +82,7 @@ class Trend:
     over_seeds: bool
     sizes: int
     decades: float
-    over_models: tuple[float, float] | None
+    over_models: OverModels | None
     means: SeveralMeans
     log_M: Floats
 
@@ -121,17 +147,14 @@ def _end_weights(log_M: Floats) -> Floats:
     return largest_M / largest_M.sum() - smallest_M / smallest_M.sum()
 
 
-def _over_models(log_M: Floats, family_M: Floats, mean_M: Floats) -> tuple[float, float]:
-    """Return the t interval of the least-squares slope, with the models' means as observations."""
-    from scipy import stats
-
+def _over_models(log_M: Floats, family_M: Floats, mean_M: Floats) -> OverModels | None:
+    """Return the t test of the least-squares slope, with the models' means as observations."""
     families = np.unique(family_M)
-    free = len(mean_M) - len(families) - 1
+    degrees = len(mean_M) - len(families) - 1
     weight_M = _slope_weights(log_M, family_M)
     slope = float(weight_M @ mean_M)
     rest_M = mean_M - slope * log_M
     for family in families:
         rest_M[family_M == family] -= rest_M[family_M == family].mean()
-    error = (float(rest_M @ rest_M) / free * float(weight_M @ weight_M)) ** 0.5
-    half = float(stats.t.ppf(0.5 + LEVEL / 2, free)) * error
-    return slope - half, slope + half
+    error = (float(rest_M @ rest_M) / degrees * float(weight_M @ weight_M)) ** 0.5
+    return OverModels(slope=slope, error=error, degrees=degrees) if error > _ROUNDING else None
