@@ -145,7 +145,7 @@ def test_what_no_interval_covers_depends_on_seeds_and_drawn_rows(tmp_path: Path,
 def test_a_run_ends_with_a_line_per_task_that_agrees_with_the_report(tmp_path: Path) -> None:
     plan, store = stored(tmp_path, seeds=3)
     (line,) = verdict_lines(plan, store)
-    assert line.startswith("nli, zero-shot average: the one variant gains; best: +")
+    assert line.startswith("nli (exploratory), zero-shot average: the one variant gains; best: +")
     assert line.endswith("] points of accuracy with lora-r4 · Sequential · snli")
     (answer,) = summary(plan, store).answers
     assert line.partition(" [")[0].rpartition(" ")[2] in answer.details

@@ -7,7 +7,7 @@ from adaptx.report.gains.contrast import ContrastResult
 from adaptx.report.gains.contrasts import contrast_results
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gains import compute_gains
-from adaptx.report.page.answer import answering, verdict_counts
+from adaptx.report.page.answer import answering, named, verdict_counts
 from adaptx.report.results.measured import measure
 from adaptx.report.tables.cells import interval_text
 from adaptx.specs import Task
@@ -36,7 +36,8 @@ def verdict_lines(plan: Plan, store: Store) -> list[str]:
 def task_line(task: Task, gains: Sequence[Gain], quantities: Sequence[str]) -> str | None:
     """Return how many variants of a task gain and lose in the first of the quantities that was tested, and the best.
 
-    Return None if no variant was compared with a baseline.
+    The task's name is marked as exploratory if the recipe does not declare the comparison. Return None if no variant
+    was compared with a baseline.
     """
     for quantity in quantities:
         compared = [gain for gain in answering(task, gains) if gain.quantity == quantity]
@@ -44,8 +45,8 @@ def task_line(task: Task, gains: Sequence[Gain], quantities: Sequence[str]) -> s
             best = max(compared, key=lambda gain: (gain.sign, gain.gain or 0.0))
             shown = interval_text(best.gain or 0.0, best.corrected_low, best.corrected_high)
             return (
-                f"{task.name}, {quantity}: {verdict_counts(compared)}; best: {shown} points of {best.metric} with "
-                f"{best.variant}"
+                f"{named(task, compared)}, {quantity}: {verdict_counts(compared)}; best: {shown} points of "
+                f"{best.metric} with {best.variant}"
             )
     return None
 
