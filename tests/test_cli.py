@@ -105,6 +105,7 @@ def test_every_command_has_help_with_an_example(adaptx) -> None:
     assert ended.status == 0
     assert all(command in ended.out for command in COMMANDS)
     assert set(COMMANDS) >= {
+        "new",
         "plan",
         "power",
         "run",

@@ -1,6 +1,7 @@
 """Files of one task that differ in their columns and in how they write labels."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,15 @@ def test_wrong_columns_of_a_file_are_refused(tmp_path) -> None:
         local_task("t", FEELING, evaluation={"en": LocalFile(tmp_path / "x.csv", columns={"txt": "text"})})
     with pytest.raises(UserError, match=r"x\.csv has no column 'body' \(read as text\); it has: text, label"):
         local_task("t", FEELING, evaluation={"en": LocalFile(tmp_path / "x.csv", columns={"text": "body"})})
+
+
+def test_the_example_on_the_page_works(tmp_path, monkeypatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "LocalFile" in block]
+    monkeypatch.chdir(tmp_path)
+    Path("tweets.csv").write_text("tweet,stars\ngood,5\nbad,1\n")
+    pd.DataFrame({"text": ["nzuri", "mbaya"], "label": [0, 1]}).to_parquet("swahili.parquet")
+    found: dict[str, Any] = {}
+    exec(code, found)
+    assert read_training(found["FEELING"], Sources()).columns["label"] == ["pos", "neg"]
+    assert evaluated(found["FEELING"]) == ["pos", "neg"]

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -189,6 +191,23 @@ def test_tagging_keeps_its_own_metrics(adaptx, trained, tmp_path) -> None:
     found = json.loads(ended.out)
     assert set(found["metrics"]) == {"entity_f1", "token_accuracy"}
     assert "macro_f1" not in found
+
+
+def test_the_commands_on_the_page_have_existing_options(adaptx, trained, tmp_path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    (block,) = [each for each in re.findall(r"```bash\n(.*?)```", page, re.DOTALL) if "adaptx predict STAGE" in each]
+    first, piped, scored = block.splitlines()
+    (tmp_path / "tweets.csv").write_text("tweet,hypothesis\nrumi pere,pere\n")
+    ended = adaptx(*shlex.split(first.replace("STAGE", trained.nli))[1:])
+    assert ended.status == 0, ended.err
+    assert (tmp_path / "answers.csv").read_text().startswith("tweet,hypothesis,prediction,")
+    words = shlex.split(piped.partition("|")[2].partition(">")[0].replace("STAGE", trained.nli))
+    ended = adaptx(*words[1:], given=b'{"text": "rumi", "pair": "pere"}\n')
+    assert ended.status == 0, ended.err
+    (tmp_path / "gold.csv").write_text("tweet,hypothesis,gold\nrumi pere,pere,neutral\n")
+    ended = adaptx(*shlex.split(scored.replace("STAGE", trained.nli))[1:])
+    assert ended.status == 0, ended.err
+    assert "macro_f1: " in ended.out
 
 
 # --- the parts

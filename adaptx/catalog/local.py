@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from adaptx.catalog.local_arguments import check_argument_types
 from adaptx.catalog.local_file import Columns, Labels, LocalFile, label_reading
 from adaptx.errors import MissingInput, UserError
 from adaptx.files.kinds import known_columns
@@ -64,7 +65,7 @@ def local_task(
             some files have an optional role and others lack it.
     """
     files = {"train": train, "development": development, "evaluation": evaluation, "pool": pool}
-    _check_argument_types(name, dict(files), columns)
+    check_argument_types(name, dict(files), columns)
     _check_columns(name, task_format, columns or {})
     found = {
         use: {language: _completed(file, columns or {}, labels) for language, file in (given or {}).items()}
@@ -147,45 +148,6 @@ def _label_fields(task: str, file: LocalFile, use: str, task_format: TaskFormat)
     # If labels are numbers (ratings) or bools, a number in the file is the name of a label and not its index.
     numeric = any(_NUMBER_OR_BOOL.fullmatch(label) for label in labels)
     return {"label_names": () if numeric else labels}
-
-
-def _check_argument_types(name: str, files_of: Mapping[str, object], columns: object) -> None:
-    for use, files in files_of.items():
-        example = f'{use}={{"en": "{use}.csv"}}'
-        if files is not None and not isinstance(files, Mapping):
-            raise UserError(
-                f"local_task({name!r}): {use} takes a mapping from languages to files, not {_kind(files)}; write "
-                f"{example}"
-            )
-        for language, file in (files or {}).items():  # pyright: ignore[reportUnknownVariableType]
-            if not isinstance(language, str) or not isinstance(file, str | PathLike | LocalFile):
-                raise UserError(
-                    f"local_task({name!r}): {use} maps a language code to the path of one file, not "
-                    f"{_kind(language)} and {_kind(file)}; write {example}"
-                )
-            if isinstance(file, LocalFile):
-                _check_column_types(name, file.columns)
-    _check_column_types(name, columns)
-
-
-def _check_column_types(name: str, columns: object) -> None:
-    if columns is not None and not isinstance(columns, Mapping):
-        raise UserError(
-            f"local_task({name!r}): columns takes a mapping from roles to columns, not {_kind(columns)}; write "
-            'columns={"text": "sentence"}'
-        )
-    for role, column in (columns or {}).items():  # pyright: ignore[reportUnknownVariableType]
-        several = isinstance(column, tuple) and column and all(isinstance(each, str) for each in column)  # pyright: ignore[reportUnknownVariableType]
-        if not isinstance(role, str) or not (isinstance(column, str) or several):
-            raise UserError(
-                f"local_task({name!r}): columns maps each role to the name of a column or a tuple of names, not to "
-                f'{_kind(column)} for {role!r}; write columns={{"text": "sentence"}}'
-            )
-
-
-def _kind(value: object) -> str:
-    kind = type(value).__name__
-    return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"
 
 
 def _check_optional_roles(name: str, task_format: TaskFormat, uses: Mapping[str, tuple[Rows, ...]]) -> None:

@@ -11,6 +11,7 @@ from adaptx import __version__
 from adaptx.cli.catalog import methods, models, prompts, tasks
 from adaptx.cli.export import export
 from adaptx.cli.memory import bench, memory
+from adaptx.cli.new import new
 from adaptx.cli.options import err, showing_warnings, tell
 from adaptx.cli.power import power
 from adaptx.cli.published import published
@@ -49,7 +50,7 @@ def common(
 
 # In the order in which `adaptx --help` lists them.
 COMMANDS = (
-    *(plan, power, run, report, ui, predict, evaluate, export, published, prune, fetch, score, memory, bench),
+    *(new, plan, power, run, report, ui, predict, evaluate, export, published, prune, fetch, score, memory, bench),
     *(tasks, models, methods, prompts),
 )
 for command in COMMANDS:

@@ -1,0 +1,1 @@
+"""Looks at the user's own files and writes a recipe for them."""
