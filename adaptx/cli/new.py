@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 
 def new(
-    files: Annotated[
-        list[Path], typer.Argument(help="Your files of training and test rows.", show_default=False, metavar="FILE...")
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Your files of training and test rows.", show_default=False)],
     target: Annotated[Path, typer.Option("--out", parser=new_file, metavar="FILE", help="The recipe to write.")] = Path(
         "my_recipe.py"
     ),
