@@ -9,7 +9,7 @@ from scipy import stats
 from support.benchmark_files import load_benchmark
 
 from adaptx.report.statistics.mixed_regression import MEANS, MIXED_MODEL, Regression, mixed_regression
-from adaptx.report.statistics.pareto import front_probabilities, pareto_front
+from adaptx.report.statistics.pareto import front_shares, pareto_front
 
 simulation = load_benchmark("regressions")
 
@@ -136,10 +136,33 @@ def test_predictors_that_say_nothing_are_left_out_and_few_languages_are_refused(
 def test_the_front_is_what_nothing_dominates(points: list[tuple[int, int]]) -> None:
     costs, gains = [cost for cost, _ in points], [gain for _, gain in points]
     front = pareto_front(costs, gains)
+    assert [costs[place] for place in front] == sorted(costs[place] for place in front)
     for place, (cost, gain) in enumerate(points):
         beaten = any(c <= cost and g >= gain and (c, g) != (cost, gain) for c, g in points)
         assert (place in front) != beaten
-    assert [costs[place] for place in front] == sorted(costs[place] for place in front)
+
+
+@given(st.lists(st.tuples(st.integers(90, 130), st.integers(0, 6)), min_size=1, max_size=12))
+def test_with_a_tolerance_the_better_one_of_equal_costs_is_on_the_front(points: list[tuple[int, int]]) -> None:
+    costs, scores = [cost for cost, _ in points], [score for _, score in points]
+    front = pareto_front(costs, scores, 0.05)
+    assert front, "beating has no cycles, although equality within a tolerance is not transitive"
+    on_front, _ = front_shares(costs, np.array(scores, dtype=float)[:, None], 0.05)
+    assert {place for place, share in enumerate(on_front) if share == 1} == set(front)
+    for place, (cost, score) in enumerate(points):
+        cheaper = any(c <= 0.95 * cost and s >= score for c, s in points)
+        better = any(abs(c - cost) < 0.05 * max(c, cost) and s > score for c, s in points)
+        assert (place in front) != (cheaper or better)
+    assert [scores[place] for place in front] == sorted(scores[place] for place in front)
+
+
+def test_seconds_that_differ_by_less_than_five_percent_are_equal() -> None:
+    assert pareto_front([100, 104], [60, 61], 0.05) == [1], "4% slower is as fast, and one point better"
+    assert pareto_front([100, 106], [60, 61], 0.05) == [0, 1]
+    assert pareto_front([100, 104], [60, 61]) == [0, 1], "operations are exact"
+    assert pareto_front([100, 104], [60, 60], 0.05) == [0, 1], "equal in both"
+    # The first is as fast as the second and the second as the third, but the first is faster than the third.
+    assert pareto_front([100, 104, 108], [60, 60, 60], 0.05) == [0, 1]
 
 
 @given(
@@ -149,7 +172,7 @@ def test_a_point_is_on_the_front_in_the_resamples_in_which_nothing_beats_it(
     points: list[tuple[int, list[int]]],
 ) -> None:
     costs, scores = [cost for cost, _ in points], np.array([drawn for _, drawn in points], dtype=float)
-    on_front, beats = front_probabilities(costs, scores)
+    on_front, beats = front_shares(costs, scores)
     fronts = [pareto_front(costs, list(scores[:, draw])) for draw in range(5)]
     for place in range(len(points)):
         assert on_front[place] == pytest.approx(np.mean([place in front for front in fronts]))
@@ -161,7 +184,7 @@ def test_a_dearer_point_that_is_a_little_better_may_be_beaten() -> None:
     """One point better with a standard error of one: the cheaper one is as good in 16% of draws."""
     generator = np.random.default_rng(6)
     draws = generator.normal([[60.0], [61.0]], np.sqrt(0.5), (2, 40_000))
-    on_front, beats = front_probabilities([1.0, 2.0], draws)
+    on_front, beats = front_shares([1.0, 2.0], draws)
     assert on_front[0] == 1
     assert beats[1, 0] == pytest.approx(0.159, abs=0.01)
     assert on_front[1] == pytest.approx(1 - beats[1, 0])

@@ -1,10 +1,11 @@
-"""Figure of score against cost: counted operations with the Pareto front, seconds, and peak memory."""
+"""Figure of score against cost: counted operations and seconds with their Pareto fronts, and peak memory."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from adaptx.report.figures.plots import GREY, PALE, key_columns, make_figure, number_points, put_key, put_title, save
+from adaptx.report.gains.fronts import EQUAL_SECONDS
 from adaptx.report.results.styles import VariantStyles
 from adaptx.report.statistics.pareto import pareto_front
 from adaptx.report.tables.cells import percent
@@ -14,17 +15,19 @@ from adaptx.specs import Task
 
 WIDE = 20
 """A cost axis is logarithmic if the largest cost is more than this many times the smallest."""
-OPERATIONS = "10¹² operations"
+OPERATIONS, SECONDS = "10¹² operations", "seconds on this machine"
+TOLERANCES = {OPERATIONS: 0.0, SECONDS: EQUAL_SECONDS}
+"""Costs with a front -> the share below which two costs count as equal."""
 
 
 def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles, file: Path) -> Path | None:
-    """Draw score against operations (with the Pareto front), against seconds, and against peak memory.
+    """Draw score against operations and against seconds (with their Pareto fronts), and against peak memory.
 
     Return None if each of these costs is known for fewer than two variants.
     """
     costs = {
         OPERATIONS: [(each.flops / 1e12, each) for each in found if each.flops is not None],
-        "seconds on this machine": [(each.seconds, each) for each in found if each.seconds is not None],
+        SECONDS: [(each.seconds, each) for each in found if each.seconds is not None],
         "peak memory, MiB": [
             (each.peak_memory_bytes / 2**20, each) for each in found if each.peak_memory_bytes is not None
         ],
@@ -37,8 +40,8 @@ def pareto_plot(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles
     names = [styles.name(label) for label in labels]
     figure, panels = make_figure(4.6 + 0.2 * -(-len(names) // key_columns(names)), columns=len(costs))
     for axes, (name, points) in zip(panels, costs.items(), strict=True):
-        if name == OPERATIONS:
-            _draw_front(axes, points)
+        if name in TOLERANCES:
+            _draw_front(axes, points, TOLERANCES[name])
         for cost, each in points:
             _draw_point(axes, cost, each, styles)
         if max(cost for cost, _ in points) > WIDE * min(cost for cost, _ in points) > 0:
@@ -72,8 +75,9 @@ def _reference_lines(axes: Any, known: Reference, languages: Sequence[str]) -> N
         axes.text(0.99, 100 * known.chance, f"guessing, {percent(known.chance)}%", ha="right", va="top", **labels)
 
 
-def _draw_front(axes: Any, points: Sequence[tuple[float, ScoreAndCost]]) -> None:
-    front = [points[place] for place in pareto_front([cost for cost, _ in points], [each.score for _, each in points])]
+def _draw_front(axes: Any, points: Sequence[tuple[float, ScoreAndCost]], tolerance: float) -> None:
+    costs, scores = [cost for cost, _ in points], [each.score for _, each in points]
+    front = [points[place] for place in pareto_front(costs, scores, tolerance)]
     heights = [100 * each.score for _, each in front]
     axes.step([cost for cost, _ in front], heights, where="post", color=GREY, linewidth=1.8)
 

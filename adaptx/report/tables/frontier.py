@@ -1,15 +1,14 @@
-"""Score against cost: which variants and baselines are on the Pareto front.
+"""Score against cost: which variants and baselines are on the Pareto fronts.
 
-The score is the zero-shot average. The cost is the counted number of operations, because seconds depend on the machine
-and on what else it did.
+The score is the zero-shot average. The first front is that of counted operations, because seconds depend on the machine
+and on what else it did. The second is that of seconds, in which small differences do not count (`EQUAL_SECONDS`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from adaptx.planning.zero_shot import equal_weights
+from adaptx.report.gains.fronts import EQUAL_SECONDS, Front, fronts
 from adaptx.report.gains.gain import ZERO_SHOT, Gain
 from adaptx.report.results.measured import (
     Variant,
@@ -20,29 +19,11 @@ from adaptx.report.results.measured import (
 )
 from adaptx.report.results.redrawn import Redrawn
 from adaptx.report.results.styles import VariantStyles
-from adaptx.report.statistics.bootstrap import SEED
-from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.statistics.pareto import front_probabilities, pareto_front
 from adaptx.report.tables.cells import NOTHING, gain_text, percent, seconds, throughput, watt_hours
 from adaptx.report.tables.cost_per_point import cost_text
 from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Front:
-    """How sure it is that a variant is on the Pareto front.
-
-    Attributes:
-        is_on: whether no other variant beats it as measured.
-        probability: the share of draws of rows and seeds in which no other variant beats it.
-        beaten_by: the variant that beats it most often, with the share of draws; None if none ever does.
-    """
-
-    is_on: bool
-    probability: float
-    beaten_by: tuple[str, float] | None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,7 +37,8 @@ class ScoreAndCost:
         flops: operations of all trainings; None if unknown.
         energy_joules: energy of all trainings; None if the machine does not measure it.
         peak_memory_bytes: the maximum over seeds and languages.
-        front: None if the number of operations is unknown.
+        front: its place in the front of score and operations; None if the number of operations is unknown.
+        front_of_seconds: its place in the front of score and seconds; None if the seconds are unknown.
     """
 
     variant: Variant
@@ -71,6 +53,7 @@ class ScoreAndCost:
     peak_memory_bytes: int | None
     energy_joules: float | None
     front: Front | None
+    front_of_seconds: Front | None
 
 
 def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAndCost]:
@@ -87,7 +70,8 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
         return []
     scores = {label: redrawn.score(label, equal_weights(languages)) for label in averages}
     flops = {label: mean_path_flops(redrawn.variants[label]) for label in averages}
-    fronts = _fronts({label: value for label, value in flops.items() if value is not None}, scores)
+    times = {label: mean_path_seconds(redrawn.variants[label]) for label in averages}
+    by_operations, by_seconds = fronts(flops, scores), fronts(times, scores, EQUAL_SECONDS)
     found: list[ScoreAndCost] = []
     for label, gain in averages.items():
         of_variant, test = redrawn.variants[label], scores[label].test
@@ -102,18 +86,19 @@ def priced(task: Task, gains: Sequence[Gain], redrawn: Redrawn) -> list[ScoreAnd
                 high=high,
                 gain=gain,
                 seeds=len(of_variant),
-                seconds=mean_path_seconds(of_variant),
+                seconds=times[label],
                 flops=flops[label],
                 peak_memory_bytes=most_memory_bytes(of_variant),
                 energy_joules=mean_path_energy_joules(of_variant),
-                front=fronts.get(label),
+                front=by_operations.get(label),
+                front_of_seconds=by_seconds.get(label),
             )
         )
     return sorted(found, key=lambda each: (each.flops is None, each.flops or 0.0))
 
 
 def frontier_table(task: Task, found: Sequence[ScoreAndCost], styles: VariantStyles) -> Table:
-    """Return a table of score and cost, with each variant's chance of being on the Pareto front."""
+    """Return a table of score and cost, with the share of redraws in which each variant is on the Pareto front."""
     metered = any(each.energy_joules is not None for each in found)
     flops = {each.gain.variant: each.flops for each in found}
     columns = (
@@ -125,8 +110,9 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost], styles: VariantSty
         Column("seconds on\nthis machine"),
         *([Column("energy,\nWh")] if metered else []),
         Column("on the\nfront", True),
-        Column("front,\nprobability"),
+        Column("front, share\nof redraws"),
         Column("most often\nbeaten by"),
+        Column("front of\nseconds, share\nof redraws"),
     )
     rows = tuple(
         (
@@ -138,8 +124,9 @@ def frontier_table(task: Task, found: Sequence[ScoreAndCost], styles: VariantSty
             TableCell(seconds(each.seconds)),
             *([TableCell(watt_hours(each.energy_joules))] if metered else []),
             TableCell("yes" if each.front is not None and each.front.is_on else ""),
-            TableCell(NOTHING if each.front is None else _share(each.front.probability)),
+            TableCell(NOTHING if each.front is None else _share(each.front.share)),
             TableCell(_beaten_by(each.front, styles)),
+            TableCell(NOTHING if each.front_of_seconds is None else _share(each.front_of_seconds.share)),
         )
         for each in found
     )
@@ -156,35 +143,15 @@ def _caption(found: Sequence[ScoreAndCost], metered: bool) -> str:
         )
     return (
         f"Score: mean over {', '.join(found[0].languages)}. On the front: no other variant or baseline scores as much "
-        "with fewer operations. Front, probability: the share of redraws in which that is so. Most often beaten by: "
-        "the number of the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals "
-        f"cover {covers}. Operations are counted, per token read in training: 4 per parameter of the layers, and 2 "
-        "more per trainable parameter. Per point gained: the operations beyond those of the baseline, divided by the "
-        "gain; for an undecided gain, at least this many. Seconds include everything else that the machine did."
+        "with fewer operations. Front, share of redraws: in how many redraws that is so. Most often beaten by: the "
+        "number of the variant that is as good and cheaper in the largest share of redraws. Redraws and intervals "
+        f"cover {covers}. Front of seconds: the same with seconds as the cost; variants whose seconds differ by less "
+        f"than {EQUAL_SECONDS:.0%} count as equally fast, because seconds scatter between runs. Operations are "
+        "counted, per token read in training: 4 per parameter of the layers, and 2 more per trainable parameter. Per "
+        "point gained: the operations beyond those of the baseline, divided by the gain; for an undecided gain, at "
+        "least this many. Seconds include everything else that the machine did."
         + (" Energy: of all trainings on the variant's path, as measured by the device." if metered else "")
     )
-
-
-def _fronts(flops: dict[str, float], scores: dict[str, Draws]) -> dict[str, Front]:
-    labels = list(flops)
-    if not labels:
-        return {}
-    costs = [flops[label] for label in labels]
-    on_front = set(pareto_front(costs, [scores[label].mean for label in labels]))
-    redrawn_PR = np.stack(
-        [scores[label].redrawn_mean(np.random.default_rng([SEED, place])) for place, label in enumerate(labels)]
-    )
-    probability_P, beats_PP = front_probabilities(costs, redrawn_PR)
-    found: dict[str, Front] = {}
-    for place, label in enumerate(labels):
-        most = int(beats_PP[place].argmax())
-        share = float(beats_PP[place, most])
-        found[label] = Front(
-            is_on=place in on_front,
-            probability=float(probability_P[place]),
-            beaten_by=(labels[most], share) if share > 0 else None,
-        )
-    return found
 
 
 def _beaten_by(front: Front | None, styles: VariantStyles) -> str:
@@ -195,6 +162,6 @@ def _beaten_by(front: Front | None, styles: VariantStyles) -> str:
     return f"{styles[label].number} ({_share(share)})"
 
 
-def _share(probability: float) -> str:
-    """Return an estimated probability with two digits, such as `0.69`, and never as 0 or 1."""
-    return "<0.01" if probability < 0.005 else ">0.99" if probability > 0.995 else f"{probability:.2f}"
+def _share(share: float) -> str:
+    """Return a share of redraws with two digits, such as `0.69`, and never as 0 or 1."""
+    return "<0.01" if share < 0.005 else ">0.99" if share > 0.995 else f"{share:.2f}"
