@@ -100,6 +100,7 @@ bench-smoke: $(VENV)/.installed-dev  ## run the benchmarks at toy size, to check
 	$(BIN)/python benchmarks/vocabulary_loss.py --smoke
 	$(BIN)/python benchmarks/coverage.py --smoke
 	$(BIN)/python benchmarks/regressions.py --smoke
+	$(BIN)/python benchmarks/budgets.py --smoke
 	$(BIN)/python benchmarks/power.py --smoke
 	$(BIN)/python benchmarks/coverage_near_edge.py --smoke
 

@@ -11,8 +11,9 @@ from adaptx.report.gains.compare import Comparisons
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gaps import gaps
 from adaptx.report.gains.pairwise import PairDifference, pair_differences, scored_alike
+from adaptx.report.gains.peaks import Peak, peaks
 from adaptx.report.gains.scaling import Series, compute_series, size_series
-from adaptx.report.gains.verdict import Verdict
+from adaptx.report.gains.verdict import Verdict, Verdicts
 from adaptx.report.results.measured import Measurements
 from adaptx.report.results.redrawn import Redrawn, redraw
 from adaptx.report.results.styles import VariantStyles
@@ -23,6 +24,7 @@ from adaptx.report.tables.frontier import frontier_table, priced
 from adaptx.report.tables.gaps import gap_tables
 from adaptx.report.tables.language_effects import language_effects_sentence, language_effects_table, language_regression
 from adaptx.report.tables.pairwise import pairwise_table
+from adaptx.report.tables.peaks import peak_sentences, peak_table
 from adaptx.report.tables.scaling import scaling_sentences, scaling_table
 from adaptx.report.tables.table import Table
 from adaptx.specs import Task
@@ -51,7 +53,7 @@ class Analysis:
         pairs: every variant against every other.
         gaps: generalisation gaps.
         classes: gains by class of languages.
-        scaling: gain against model size, and gain against compute.
+        scaling: gain against model size, gain against compute, and whether the largest budget lowers the gain.
         worth: score against cost.
     """
 
@@ -81,13 +83,15 @@ def analyse(
     """
     gains, averages = compared.gains, (ZERO_SHOT, SOURCE)
     redrawn = redraw(measurements, task)
+    budgets = compute_series(task, gains, redrawn)
+    found, verdicts = peaks(task, budgets, compared.verdicts)
     comparisons = [comparison_table(task, metric, gains, each) for metric in task.metrics for each in averages]
     return Analysis(
         comparisons=ReportPart(tables=tuple(table for table in comparisons if table.rows)),
         gaps=ReportPart(tables=tuple(gap_tables(task, *gaps(task, gains, redrawn)))),
-        pairs=_pairs(task, compared, redrawn, styles),
+        pairs=_pairs(task, gains, verdicts, redrawn, styles),
         classes=_classes(task, measurements, gains, styles, _figure(out, "families")),
-        scaling=_scaling(task, gains, redrawn, styles, out),
+        scaling=_scaling(task, size_series(task, gains, redrawn), budgets, found, styles, out),
         worth=_worth(task, gains, redrawn, styles, _figure(out, "pareto")),
     )
 
@@ -97,10 +101,12 @@ def _figure(out: Path, kind: str) -> Path:
     return out.with_name(f"{kind}.{out.name}.png")
 
 
-def _pairs(task: Task, compared: Comparisons, redrawn: Redrawn, styles: VariantStyles) -> ReportPart:
+def _pairs(
+    task: Task, gains: Sequence[Gain], verdicts: Verdicts, redrawn: Redrawn, styles: VariantStyles
+) -> ReportPart:
     """Compare the variants that were scored on the same rows, in the zero-shot languages that all of them share."""
     wanted = (task.name, task.metrics[0], ZERO_SHOT)
-    averages = [gain for gain in compared.gains if (gain.task, gain.metric, gain.quantity) == wanted]
+    averages = [gain for gain in gains if (gain.task, gain.metric, gain.quantity) == wanted]
     languages = [
         language
         for language in (averages[0].languages if averages else ())
@@ -111,7 +117,7 @@ def _pairs(task: Task, compared: Comparisons, redrawn: Redrawn, styles: VariantS
     variants = scored_alike(redrawn, languages)
 
     def known(pair: PairDifference) -> Verdict | None:
-        return compared.verdicts.of(pair.compared(task.name, task.metrics[0], languages))
+        return verdicts.of(pair.compared(task.name, task.metrics[0], languages))
 
     table = pairwise_table(task, variants, pair_differences(variants, known), languages, styles)
     return ReportPart(tables=(table,) if table else ())
@@ -130,15 +136,21 @@ def _classes(
     return ReportPart(tuple(filter(None, sentences)), tuple(tables), (figure,) if figure else ())
 
 
-def _scaling(task: Task, gains: Sequence[Gain], redrawn: Redrawn, styles: VariantStyles, out: Path) -> ReportPart:
+def _scaling(
+    task: Task,
+    sizes: Sequence[Series],
+    budgets: Sequence[Series],
+    found: Sequence[Peak],
+    styles: VariantStyles,
+    out: Path,
+) -> ReportPart:
     parts = [
         _scaling_part(task, size, series, styles, _figure(out, kind))
-        for size, kind, series in (
-            (PARAMETERS, "scaling", size_series(task, gains, redrawn)),
-            (OPERATIONS, "compute", compute_series(task, gains, redrawn)),
-        )
+        for size, kind, series in ((PARAMETERS, "scaling", sizes), (OPERATIONS, "compute", budgets))
         if series
     ]
+    if found:
+        parts.append(ReportPart(tuple(peak_sentences(task, found)), (peak_table(task, found, OPERATIONS),)))
     return ReportPart(
         tuple(sentence for part in parts for sentence in part.sentences),
         tuple(table for part in parts for table in part.tables),

@@ -9,8 +9,9 @@ The variance of a sum is rows + seeds, minus the part that both contain (see `tw
 - rows: the variance of the sum on redrawn rows;
 - seeds: a variance over seeds per group of models. Gains over the same baselines are one group: a seed moves all of
   them, through its baseline and its training rows. The group is therefore summed seed by seed, and the variance of
-  these sums counts. A baseline that moves all gains alike does not move a slope. Any other model is a group of its own,
-  with its own variance, because small models often vary more.
+  these sums counts. A baseline that moves all gains alike does not move a slope. As in contrasts, the variance is the
+  one pooled over the group (`blocks`), or that of the sums if it is larger. Any other model is a group of its own, with
+  its own variance, because small models often vary more.
 
 Suffixes of arrays: M models, S seeds, R resamples.
 """
@@ -20,9 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from adaptx.report.statistics.blocks import block_variance
 from adaptx.report.statistics.bootstrap import Floats
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
-from adaptx.report.statistics.two_way import TwoWay, row_variance, with_overlap
+from adaptx.report.statistics.two_way import SeedVariance, TwoWay, row_variance, with_overlap
 
 _ROUNDING = 1e-24
 """A variance below this comes from rounding: shares are at most 1, and are sums of a few numbers."""
@@ -95,11 +97,13 @@ class SeveralMeans:
         """
         sums = [self._sum(group, weight_M) for group in self.groups]
         rows = float(np.var(np.sum([each.redrawn_SR.mean(axis=0) for each in sums], axis=0)))
-        by_seed, parts, degrees = 0.0, np.zeros(len(sums)), np.array([len(each.by_seed_S) - 1.0 for each in sums])
+        by_seed, seeds, estimate = 0.0, 0.0, 0.0
         if self.over_seeds:
             by_seed = sum(row_variance(each.redrawn_SR).by_seed for each in sums)
-            parts = np.array([np.var(each.by_seed_S, ddof=1) / len(each.by_seed_S) for each in sums])
-        seeds = float(parts.sum())
+            for group, each in zip(self.groups, sums, strict=True):
+                over = self._over_seeds(group, each, weight_M)
+                of_mean = over.variance / len(each.by_seed_S)
+                seeds, estimate = seeds + of_mean, estimate + of_mean**2 / over.degrees
         variance = with_overlap(rows, seeds, by_seed)
         if variance < _ROUNDING:
             return None
@@ -108,7 +112,7 @@ class SeveralMeans:
             standard_error=variance**0.5,
             row_error=rows**0.5,
             seed_error=seeds**0.5,
-            seed_degrees=seeds**2 / float((parts**2 / degrees).sum()) if seeds > 0 else np.inf,
+            seed_degrees=seeds**2 / estimate if seeds > 0 else np.inf,
         )
 
     def _sum(self, group: tuple[int, ...], weight_M: Floats) -> Draws:
@@ -118,6 +122,15 @@ class SeveralMeans:
             np.sum([weight * each.by_seed_S for weight, each in models], axis=0),
             np.sum([weight * each.redrawn_SR for weight, each in models], axis=0),
         )
+
+    def _over_seeds(self, group: tuple[int, ...], summed: Draws, weight_M: Floats) -> SeedVariance:
+        """Return the variance over seeds of a group's weighted sum. It is pooled if the group's weights cancel."""
+        own = SeedVariance(variance=float(np.var(summed.by_seed_S, ddof=1)), degrees=len(summed.by_seed_S) - 1)
+        weights = weight_M[list(group)]
+        if abs(weights.sum()) > 1e-9 * float(np.abs(weights).sum()):
+            return own
+        pooled = block_variance(np.stack([self.models[place].by_seed_S for place in group]), list(weights))
+        return own if pooled is None or own.variance > pooled.variance else pooled
 
 
 def several_means(models: Sequence[Draws]) -> SeveralMeans:
