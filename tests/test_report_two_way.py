@@ -163,6 +163,20 @@ def test_three_seeds_keep_their_level_however_much_the_rows_add(ratio: float) ->
         assert 0.04 < alarms < most
 
 
+def test_an_arm_that_varies_little_by_chance_takes_the_pooled_variance() -> None:
+    """Of several arms with few seeds, one varies little by chance. Its own variance would make its gain certain."""
+    arms = [[0.028, 0.030, 0.032], [0.00, 0.06, 0.03], [0.05, -0.01, 0.02], [0.04, 0.02, 0.09]]
+    rows = RowVariance(mean=1e-8, by_seed=0.0)
+    alone, pooled = two_way(arms[0], rows), two_way(arms[0], rows, pooled_variance(arms))
+    assert alone is not None
+    assert pooled is not None
+    variance = np.mean([np.var(arm, ddof=1) for arm in arms])
+    assert pooled.seed_error == pytest.approx((variance / 3) ** 0.5)
+    assert pooled.degrees == pytest.approx(8 / (1 + 3 / 4), rel=0.01), "four arms of three seeds share a baseline"
+    assert alone.p < 0.01, "its own variance is 200 times smaller"
+    assert pooled.p > 0.05
+
+
 def test_an_arm_that_varies_more_than_the_others_keeps_its_own_variance() -> None:
     rows, gains = RowVariance(mean=1e-6, by_seed=0.0), [0.02, 0.08, 0.05]
     found = two_way(gains, rows, SeedVariance(variance=0.01**2, degrees=12))
@@ -193,7 +207,7 @@ def test_arms_that_vary_unequally_or_share_an_intermediate_do_not_raise_false_al
 
 def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
     """Six arms share a baseline, and languages share rows and premises; benchmarks/results/coverage.md has more."""
-    alarms, per_page, held = [], [], []
+    alarms, per_page, held, alone, pooled = [], [], [], [], []
     for seeds, deviation in itertools.product((3, 5), (0, 4)):
         setting = simulation.Setting(seeds=seeds, deviation=deviation, correlation=0.5)
         found = {name: row for name, *row in simulation.summary(setting, pages=200, resamples=200, seed=seeds)}
@@ -201,7 +215,9 @@ def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
             values.append(value)
         if deviation:
             assert found["rows alone"][0] > 0.2, "the false alarms that this interval is made against"
-            assert found["two-way, pooled"][3] < 1.05 * found["two-way"][3]
+            alone.append(found["two-way"][1])
+            pooled.append(found["two-way, pooled"][1])
+    assert sum(pooled) < 0.6 * sum(alone), "pooling keeps arms that vary little by chance from raising alarms"
     assert np.mean(alarms) <= 0.06
     assert max(alarms) <= 0.08, "one setting's share is known to about 0.01"
     assert np.mean(per_page) <= 0.06
