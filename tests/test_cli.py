@@ -19,7 +19,7 @@ from support.fake_store import fake_mirror, fake_model, fill, put_modules
 from adaptx.catalog import MODELS, NLI, TASKS, TATOEBA
 from adaptx.catalog.prompts import PROMPTS
 from adaptx.cli import app as cli
-from adaptx.cli.options import RecipeOptions
+from adaptx.cli.recipe_options import RecipeOptions
 from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.sources.sources import Sources

@@ -1,22 +1,16 @@
 """Options that several commands share, and the consoles that commands write to."""
 
-import itertools
 import logging
-import shlex
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from adaptx.api import DEFAULT_STORE, Study
-from adaptx.api import open as open_study
 from adaptx.cli.paths import folder, given
-from adaptx.errors import UserError
 from adaptx.planning.damage import left_out_lines
 from adaptx.store.store import Store
 
@@ -112,75 +106,3 @@ def telling_left_out(store: Store) -> Generator[None]:
     finally:
         for line in left_out_lines(store):
             err.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeOptions:
-    """The options of plan, run, report and prune that determine which stages a plan has.
-
-    settings: the values of --set, each KEY=VALUE.
-    """
-
-    recipe: Path
-    store: Path
-    data: str | None
-    model: str | None
-    size: str | None
-    settings: tuple[str, ...]
-    limit: int | None
-    precision: str | None
-
-    def open(self) -> Study:
-        """Load and plan the recipe.
-
-        Raises:
-            UserError: an option or the recipe is wrong, or rows or weights are missing.
-        """
-        return open_study(
-            self.recipe,
-            store=self.store,
-            data=self.data,
-            limit=self.limit,
-            precision=self.precision,
-            settings=build_options(self.model, self.size, self.settings),
-            tell=tell,
-        )
-
-    def command(self, name: str) -> str:
-        """Return the command line that runs another command, such as `report`, on the same plan."""
-        given = {
-            "--data": self.data,
-            "--model": self.model,
-            "--size": self.size,
-            "--limit": self.limit,
-            "--precision": self.precision,
-            "--store": self.store if self.store != DEFAULT_STORE else None,
-        }
-        options = [(option, str(value)) for option, value in given.items() if value is not None]
-        options += [("--set", text) for text in self.settings]
-        return shlex.join(["adaptx", name, str(self.recipe), *itertools.chain.from_iterable(options)])
-
-
-def build_options(model: str | None, size: str | None, settings: tuple[str, ...]) -> dict[str, str]:
-    """Return the arguments for the recipe's build(), as given by --set, --model and --size.
-
-    Raises:
-        UserError: a --set is not KEY=VALUE, or a key has two different values.
-    """
-    options: dict[str, str] = {}
-    given = [(f"--set {text}", *_setting(text)) for text in settings]
-    given += [
-        (f"--{key} {value}", key, value) for key, value in (("model", model), ("size", size)) if value is not None
-    ]
-    for shown, key, value in given:
-        if options.get(key, value) != value:
-            raise UserError(f"{shown}: {key} is already given as {options[key]!r}; give it once")
-        options[key] = value
-    return options
-
-
-def _setting(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise UserError(f"--set {text}: write it as KEY=VALUE")
-    return key.strip(), value.strip()

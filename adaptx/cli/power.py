@@ -4,21 +4,8 @@ from typing import Annotated
 
 import typer
 
-from adaptx.api import DEFAULT_STORE
-from adaptx.cli.options import (
-    DataOption,
-    JsonOption,
-    LimitOption,
-    ModelOption,
-    PrecisionOption,
-    RecipeFile,
-    RecipeOptions,
-    SetOption,
-    SizeOption,
-    StoreOption,
-    out,
-    telling_left_out,
-)
+from adaptx.cli.options import JsonOption, out, telling_left_out
+from adaptx.cli.recipe_options import RecipeOptions, with_recipe_options
 from adaptx.store.json_text import json_text
 
 SeedDeviation = Annotated[
@@ -41,15 +28,9 @@ RowDeviation = Annotated[
 ]
 
 
+@with_recipe_options
 def power(
-    recipe: RecipeFile,
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    model: ModelOption = None,
-    size: SizeOption = None,
-    settings: SetOption = None,
-    limit: LimitOption = None,
-    precision: PrecisionOption = None,
+    options: RecipeOptions,
     seed_deviation: SeedDeviation = None,
     row_deviation: RowDeviation = None,
     as_json: JsonOption = False,
@@ -63,16 +44,7 @@ def power(
     from adaptx.report.tables.text import print_table
 
     given = Given(rows=_share(row_deviation), seeds=_share(seed_deviation))
-    study = RecipeOptions(
-        recipe=recipe,
-        store=store,
-        data=data,
-        model=model,
-        size=size,
-        settings=tuple(settings or ()),
-        limit=limit,
-        precision=precision,
-    ).open()
+    study = options.open()
     with telling_left_out(study.store):
         found = compute_power(study.dag, study.store, study.sources, given)
     if as_json:

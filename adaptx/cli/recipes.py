@@ -6,28 +6,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adaptx.api import DEFAULT_STORE, Study
+from adaptx.api import Study
 from adaptx.cli.options import (
-    DataOption,
     DeviceOption,
     GpuOption,
     GradientCheckpointingOption,
     JsonOption,
-    LimitOption,
     ModelOption,
-    PrecisionOption,
     RecipeFile,
-    RecipeOptions,
     SetOption,
     SizeOption,
-    StoreOption,
     TrackingOption,
-    build_options,
     err,
     out,
     telling_left_out,
 )
 from adaptx.cli.paths import new_folder
+from adaptx.cli.recipe_options import RecipeOptions, build_options, with_recipe_options
 from adaptx.errors import FAULT, StagesFailed, is_fault
 from adaptx.planning.identity import inputs_read, modules_read
 from adaptx.planning.plan import Status, make_plan
@@ -41,15 +36,9 @@ if TYPE_CHECKING:
     from adaptx.execution.schedule import Summary
 
 
+@with_recipe_options
 def plan(
-    recipe: RecipeFile,
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    model: ModelOption = None,
-    size: SizeOption = None,
-    settings: SetOption = None,
-    limit: LimitOption = None,
-    precision: PrecisionOption = None,
+    options: RecipeOptions,
     why: Annotated[
         bool,
         typer.Option(
@@ -78,16 +67,7 @@ def plan(
     memory_bytes = parse_bytes(gpu) if gpu is not None else None
     usual = "cuda" if gpu is not None else "cpu"
     place = Placement(Resources(usual if device is None else device), memory_bytes)
-    study = RecipeOptions(
-        recipe=recipe,
-        store=store,
-        data=data,
-        model=model,
-        size=size,
-        settings=tuple(settings or ()),
-        limit=limit,
-        precision=precision,
-    ).open()
+    study = options.open()
     with telling_left_out(study.store):
         if as_json:
             _print_plan_json(study, place)
@@ -114,15 +94,9 @@ def _tell_power(study: Study) -> None:
         out.print(power_sentence(found), markup=False, highlight=False, soft_wrap=True)
 
 
+@with_recipe_options
 def run(
-    recipe: RecipeFile,
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    model: ModelOption = None,
-    size: SizeOption = None,
-    settings: SetOption = None,
-    limit: LimitOption = None,
-    precision: PrecisionOption = None,
+    options: RecipeOptions,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the weights of fully fine-tuned target tasks.")] = False,
     tracking: TrackingOption = None,
     device: DeviceOption = None,
@@ -156,10 +130,6 @@ def run(
     """
     from adaptx.display.progress import watcher
 
-    options = RecipeOptions(
-        recipe=recipe, store=store, data=data, model=model, size=size, settings=tuple(settings or ()), limit=limit,
-        precision=precision,
-    )  # fmt: skip
     resources = Resources(device, micro_batch_size, micro_batch_tokens, saved_state_seconds, gradient_checkpointing)
     study = options.open()
     try:
@@ -200,15 +170,9 @@ def _tell_failures(failed: StagesFailed) -> None:
         err.print(f"{', '.join(faulty)}: {FAULT}: {where}.", markup=False, highlight=False, soft_wrap=True)
 
 
+@with_recipe_options
 def report(
-    recipe: RecipeFile,
-    store: StoreOption = DEFAULT_STORE,
-    data: DataOption = None,
-    model: ModelOption = None,
-    size: SizeOption = None,
-    settings: SetOption = None,
-    limit: LimitOption = None,
-    precision: PrecisionOption = None,
+    options: RecipeOptions,
     folder: Annotated[
         Path, typer.Option("--out", parser=new_folder, metavar="DIR", help="Folder for report.html, tables and plots.")
     ] = Path("adaptx-report"),
@@ -227,16 +191,6 @@ def report(
 
     Example: adaptx report recipes/quickstart.py --data sample --out quickstart-report
     """
-    options = RecipeOptions(
-        recipe=recipe,
-        store=store,
-        data=data,
-        model=model,
-        size=size,
-        settings=tuple(settings or ()),
-        limit=limit,
-        precision=precision,
-    )
     study = options.open()
     again = [options.command(name) for name in ("plan", "run", "report")]
     written = study.report(folder, tracking=tracking, commands=again, wide_table=wide_table)

@@ -11,7 +11,6 @@ from adaptx.cli.options import (
     LimitOption,
     ModelOption,
     PrecisionOption,
-    RecipeOptions,
     SetOption,
     SizeOption,
     StoreOption,
@@ -19,6 +18,7 @@ from adaptx.cli.options import (
     out,
     telling_left_out,
 )
+from adaptx.cli.recipe_options import recipe_options
 from adaptx.errors import UserError
 from adaptx.store.store import Store
 
@@ -67,21 +67,7 @@ def prune(
     from adaptx.planning.pruning import leftovers, remove, size_bytes, unreached
     from adaptx.store.live_runs import no_run_begins
 
-    plans = [
-        RecipeOptions(
-            recipe=each,
-            store=store,
-            data=data,
-            model=model,
-            size=size,
-            settings=tuple(settings or ()),
-            limit=limit,
-            precision=precision,
-        )
-        .open()
-        .dag
-        for each in recipes
-    ]
+    plans = [recipe_options(each, store, data, model, size, settings, limit, precision).open().dag for each in recipes]
     kept = Store(store)
     entries = unreached(kept, plans)
     loose = leftovers(kept, plans, entries)
