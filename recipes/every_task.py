@@ -16,7 +16,8 @@ from pathlib import Path
 from pyarrow.parquet import read_table
 
 from adaptx import Lora, ModelSpec, Recipe, Retrieval, Rows, SpanCorruption, Task, Train, TrainConfig, evaluations
-from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS
+from adaptx.catalog import E5_MINI, MLQA, MNLI, SOCIALIQA, TASKS, find_task
+from adaptx.errors import UserError
 from adaptx.sample import SAMPLE
 
 STAND_INS = {"xcopa": SOCIALIQA, "xnli_more": MNLI, "indonli": MNLI, "klue_nli": MNLI, "americas_nli": MNLI}
@@ -42,11 +43,12 @@ def build(
     """
     folder = SAMPLE / "data" if mirror == "sample" else Path(mirror).expanduser()
     if not folder.is_dir():
-        raise ValueError(
-            f"mirror={mirror!r} is not a folder; name the local mirror in ADAPTX_DATA, or with --set mirror=DIR"
+        raise UserError(
+            f"mirror={mirror!r} is not a folder, and this recipe reads which rows are there; name the local mirror in "
+            "ADAPTX_DATA or with --set mirror=DIR, or leave it out to use the rows in the package"
         )
     measured = []
-    for task in (at_hand(task, folder) for task in TASKS.values() if not tasks or task.name in tasks):
+    for task in (at_hand(task, folder) for task in map(find_task, tasks or TASKS)):
         if isinstance(task.format, SpanCorruption):
             continue
         if not task.evaluation or not (task.train or task.format.embeds):

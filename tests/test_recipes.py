@@ -12,6 +12,7 @@ import pytest
 from support import questions
 from support.questions import imported
 
+from adaptx.errors import UserError
 from adaptx.planning.plan import make_plan
 from adaptx.planning.recipe_file import load_recipe
 from adaptx.planning.tuning import searches
@@ -39,6 +40,21 @@ def test_a_recipe_plans_with_no_data_at_hand(name: str) -> None:
     plan = make_plan(recipe, Sources(None))
     fingerprints = {node.fingerprint for node in plan.nodes}
     assert all(plan.fingerprint_of(evaluate) in fingerprints for evaluate in recipe.evaluations)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"mirror": "no/such/folder"},
+            r"mirror='no/such/folder' is not a folder, .* name the local mirror in ADAPTX_DATA",
+        ),
+        ({"tasks": ("xnly",)}, r"xnly"),
+    ],
+)
+def test_every_task_refuses_what_is_not_there(options: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        imported("every_task").build(**options)
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "recipes").glob("*.py")), ids=lambda file: file.stem)
