@@ -49,9 +49,7 @@ def build(
         )
     measured = []
     for task in (at_hand(task, folder) for task in map(find_task, tasks or TASKS)):
-        if isinstance(task.format, SpanCorruption):
-            continue
-        if not task.evaluation or not (task.train or task.format.embeds):
+        if isinstance(task.format, SpanCorruption) or not task.evaluation or not (task.train or task.format.embeds):
             continue
         models = []
         if not task.train or isinstance(task.format, Retrieval):
