@@ -19,7 +19,9 @@ from adaptx.report import write_report
 from adaptx.report.gains.gain import GAP, SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gains import compute_gains
 from adaptx.report.gains.gaps import Retained, gaps, retained
+from adaptx.report.gains.peaks import PLACES, peaks
 from adaptx.report.gains.scaling import compute_series, size_series
+from adaptx.report.gains.verdict import NO_VERDICTS, Compared
 from adaptx.report.page.answer import answer
 from adaptx.report.results.measured import Measurements, measure
 from adaptx.report.results.redrawn import Redrawn, redraw
@@ -414,6 +416,35 @@ def test_budgets_of_one_checkpoint_are_a_line_over_operations(gains: list[Gain],
     assert found.trend.decades == pytest.approx(np.log10(found.sizes[-1] / found.sizes[0]))
     said = scaling_sentences(TARGET, [found], "operations of the intermediate training")[0]
     assert "over these 3 budgets, the gain rises with operations of the intermediate training along a line, +1." in said
+
+
+def test_the_largest_budget_has_one_verdict_wherever_it_is_compared(gains: list[Gain], redrawn: Redrawn) -> None:
+    alike = {
+        label: [dataclasses.replace(v, factors=dataclasses.replace(v.factors, model="one")) for v in seeds]
+        for label, seeds in redrawn.variants.items()
+    }
+    series = compute_series(TARGET, gains, Growing(**vars(redrawn) | {"variants": alike}))
+    found, verdicts = peaks(TARGET, series, NO_VERDICTS)
+    assert [(peak.series, peak.where) for peak in found] == [(each.name, where) for each in series for where in PLACES]
+    assert all(peak.sign == 1 for peak in found if peak.where == ZERO_SHOT), "gains grow with the budget"
+    first = found[0]
+    assert first.verdict is not None
+    assert first.verdict.family_size == 2 * len(series), "two smaller budgets per series"
+    compared = Compared(
+        task=TARGET.name,
+        metric=TARGET.metrics[0],
+        ours=label("snli", 2),
+        theirs=label("snli", 1),
+        languages=frozenset(series[0].points[0].gain.languages),
+        seeds=3,
+    )
+    assert verdicts.of(compared) == first.verdict
+    declared = dataclasses.replace(first.verdict, holm_p=0.5, family="contrasts")
+    again, _ = peaks(TARGET, series, NO_VERDICTS.with_more([(compared, declared)]))
+    assert again[0].verdict == declared
+    assert again[0].sign == 0
+    others = [peak.verdict.family_size for peak in again if peak.where == ZERO_SHOT and peak.series != first.series]
+    assert set(others) == {2 * len(series) - 1}
 
 
 def test_budgets_over_the_same_baselines_are_compared_seed_by_seed(redrawn: Redrawn) -> None:

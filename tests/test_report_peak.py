@@ -10,7 +10,7 @@ from support.benchmark_files import load_benchmark
 
 from adaptx.catalog import XNLI
 from adaptx.report.gains.corrected import corrected
-from adaptx.report.gains.peaks import Peak
+from adaptx.report.gains.peaks import LaterPeak
 from adaptx.report.statistics.draws import Draws
 from adaptx.report.statistics.peak import best_smaller, steps_to_last
 from adaptx.report.statistics.trend import SizedModel, Trend, trend
@@ -65,7 +65,7 @@ def test_a_fall_is_claimed_only_if_the_corrected_interval_lies_below_zero(seed: 
     assert best is not None
     assert best.gain == max(np.mean(each) for size, each in gains.items() if size < 1e15)
     verdict = corrected([step.test for step in steps if step.test is not None], "budgets")[steps.index(best)]
-    told = Peak(series="lora", where="low-resource languages", step=best, verdict=verdict, over_seeds=True)
+    told = LaterPeak(series="lora", where="low-resource languages", step=best, verdict=verdict, over_seeds=True)
     assert verdict.holm_p >= verdict.p
     assert (told.sign < 0) == (verdict.corrected_high < 0)
     assert (told.sign > 0) == (verdict.corrected_low > 0)

@@ -11,7 +11,7 @@ from adaptx.report.gains.corrected import corrected
 from adaptx.report.gains.gain import ALPHA, SOURCE, ZERO_SHOT
 from adaptx.report.gains.scaling import Series
 from adaptx.report.gains.verdict import Compared, Verdict, Verdicts
-from adaptx.report.statistics.peak import Step, best_smaller, steps_to_last
+from adaptx.report.statistics.peak import StepToLast, best_smaller, steps_to_last
 from adaptx.report.statistics.trend import Trend
 from adaptx.specs import Task
 
@@ -20,7 +20,7 @@ PLACES = (ZERO_SHOT, SOURCE, HIGH, LOW)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Peak:
+class LaterPeak:
     """The largest budget of a series compared with the smaller budget that has the largest gain.
 
     Attributes:
@@ -33,7 +33,7 @@ class Peak:
 
     series: str
     where: str
-    step: Step
+    step: StepToLast
     verdict: Verdict | None
     over_seeds: bool
 
@@ -45,12 +45,12 @@ class Peak:
         return (self.step.change > 0) - (self.step.change < 0)
 
 
-def peaks(task: Task, series: Sequence[Series], verdicts: Verdicts) -> tuple[list[Peak], Verdicts]:
+def peaks(task: Task, series: Sequence[Series], verdicts: Verdicts) -> tuple[list[LaterPeak], Verdicts]:
     """Return the comparisons of all series, in the order of the series and of `PLACES`, and all verdicts.
 
     verdicts: those of the report so far. A comparison that has one keeps it.
     """
-    found: list[Peak] = []
+    found: list[LaterPeak] = []
     for where in PLACES:
         in_place, verdicts = _peaks_in(where, task, series, verdicts)
         found += in_place
@@ -58,7 +58,7 @@ def peaks(task: Task, series: Sequence[Series], verdicts: Verdicts) -> tuple[lis
     return sorted(found, key=lambda peak: (order.index(peak.series), PLACES.index(peak.where))), verdicts
 
 
-def _peaks_in(where: str, task: Task, series: Sequence[Series], verdicts: Verdicts) -> tuple[list[Peak], Verdicts]:
+def _peaks_in(where: str, task: Task, series: Sequence[Series], verdicts: Verdicts) -> tuple[list[LaterPeak], Verdicts]:
     """Return the comparisons in some languages, corrected together, and all verdicts."""
     trends = [(each, trend) for each in series if (trend := _trend_in(where, each)) is not None]
     steps = {each.name: steps_to_last(trend) for each, trend in trends}
@@ -68,7 +68,7 @@ def _peaks_in(where: str, task: Task, series: Sequence[Series], verdicts: Verdic
     made = corrected([step.test for step in untested if step.test is not None], f"largest budget, {where}")
     known |= dict(zip(untested, made, strict=True))
     found = [
-        Peak(series=each.name, where=where, step=best, verdict=known[best], over_seeds=trend.over_seeds)
+        LaterPeak(series=each.name, where=where, step=best, verdict=known[best], over_seeds=trend.over_seeds)
         for each, trend in trends
         if (best := best_smaller(steps[each.name])) is not None
     ]
@@ -83,7 +83,7 @@ def _trend_in(where: str, series: Series) -> Trend | None:
     return {ZERO_SHOT: series.trend, SOURCE: series.source, HIGH: series.high, LOW: series.low}[where]
 
 
-def _compared(where: str, task: Task, series: Series, step: Step) -> Compared | None:
+def _compared(where: str, task: Task, series: Series, step: StepToLast) -> Compared | None:
     """Return what a step compares; None unless each of its two budgets is one variant with the same baselines."""
     if len(step.places) != 1 or len(step.last_places) != 1:
         return None

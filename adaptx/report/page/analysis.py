@@ -11,7 +11,7 @@ from adaptx.report.gains.compare import Comparisons
 from adaptx.report.gains.gain import SOURCE, ZERO_SHOT, Gain
 from adaptx.report.gains.gaps import gaps
 from adaptx.report.gains.pairwise import PairDifference, pair_differences, scored_alike
-from adaptx.report.gains.peaks import Peak, peaks
+from adaptx.report.gains.peaks import LaterPeak, peaks
 from adaptx.report.gains.scaling import Series, compute_series, size_series
 from adaptx.report.gains.verdict import Verdict, Verdicts
 from adaptx.report.results.measured import Measurements
@@ -140,7 +140,7 @@ def _scaling(
     task: Task,
     sizes: Sequence[Series],
     budgets: Sequence[Series],
-    found: Sequence[Peak],
+    found: Sequence[LaterPeak],
     styles: VariantStyles,
     out: Path,
 ) -> ReportPart:

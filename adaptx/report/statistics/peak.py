@@ -23,7 +23,7 @@ LEAST_BUDGETS = 3
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Step:
+class StepToLast:
     """The largest budget compared with a smaller one. Variants of (almost) the same size are averaged.
 
     Attributes:
@@ -45,7 +45,7 @@ class Step:
         return self.last_gain - self.gain
 
 
-def steps_to_last(trend: Trend) -> list[Step]:
+def steps_to_last(trend: Trend) -> list[StepToLast]:
     """Return the comparisons of the largest budget with each smaller one; empty with fewer than three budgets."""
     budgets = alike_sizes(trend.log_M)
     if len(budgets) < LEAST_BUDGETS:
@@ -54,7 +54,7 @@ def steps_to_last(trend: Trend) -> list[Step]:
     gains = [float(weight_M @ trend.means.mean_M) for weight_M in weights]
     sizes = [float(10 ** trend.log_M[list(places)].mean()) for places in budgets]
     return [
-        Step(
+        StepToLast(
             size=sizes[place],
             gain=gains[place],
             last_size=sizes[-1],
@@ -67,7 +67,7 @@ def steps_to_last(trend: Trend) -> list[Step]:
     ]
 
 
-def best_smaller(steps: Sequence[Step]) -> Step | None:
+def best_smaller(steps: Sequence[StepToLast]) -> StepToLast | None:
     """Return the comparison with the smaller budget that has the largest gain; None if there are no comparisons."""
     return max(steps, key=lambda step: step.gain, default=None)
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from adaptx.report.gains.peaks import Peak
+from adaptx.report.gains.peaks import LaterPeak
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.tables.cells import NOTHING, interval_text, p_equals, p_text, points, shortened
 from adaptx.report.tables.table import Column, Table, TableCell
 from adaptx.specs import Task
 
 
-def peak_table(task: Task, found: Sequence[Peak], size: str) -> Table:
+def peak_table(task: Task, found: Sequence[LaterPeak], size: str) -> Table:
     """Return a table of the largest budget against the best smaller one. size: the unit of a budget."""
     columns = (
         Column("series", True),
@@ -48,7 +48,7 @@ def peak_table(task: Task, found: Sequence[Peak], size: str) -> Table:
     return Table(f"{task.name} · the largest budget against the best smaller one", columns, rows, caption)
 
 
-def peak_sentences(task: Task, found: Sequence[Peak]) -> list[str]:
+def peak_sentences(task: Task, found: Sequence[LaterPeak]) -> list[str]:
     """Return a sentence for all languages in which the gain falls or still rises, and one on the others."""
     said = [f"{task.name}, {each.series}: {_told(each)}" for each in found if each.sign]
     undecided = [each for each in found if not each.sign]
@@ -61,7 +61,7 @@ def peak_sentences(task: Task, found: Sequence[Peak]) -> list[str]:
     return said
 
 
-def _told(peak: Peak) -> str:
+def _told(peak: LaterPeak) -> str:
     assert peak.verdict is not None
     over = "rows and seeds" if peak.over_seeds else "rows, for the models as trained"
     numbers = (
@@ -74,7 +74,7 @@ def _told(peak: Peak) -> str:
     return f"the gain in the {peak.where} still rises to the largest budget, by {numbers} for {budgets}."
 
 
-def _change(peak: Peak) -> str:
+def _change(peak: LaterPeak) -> str:
     verdict = peak.verdict
     low, high = (verdict.corrected_low, verdict.corrected_high) if verdict is not None else (None, None)
     return interval_text(peak.step.change, low, high)
