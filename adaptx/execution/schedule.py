@@ -18,7 +18,7 @@ RETRY_SECONDS = 1.0
 """Time between two attempts at a stage that another run is working on."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Summary:
     """The outcome of a run.
 
