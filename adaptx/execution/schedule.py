@@ -50,12 +50,12 @@ class Summary:
 
     def __add__(self, other: "Summary") -> "Summary":
         return Summary(
-            [*self.finished, *other.finished],
-            [*self.elsewhere, *other.elsewhere],
-            {**self.failed, **other.failed},
-            {**self.errors, **other.errors},
-            self.seconds + other.seconds,
-            other.verdicts,
+            finished=[*self.finished, *other.finished],
+            elsewhere=[*self.elsewhere, *other.elsewhere],
+            failed={**self.failed, **other.failed},
+            errors={**self.errors, **other.errors},
+            seconds=self.seconds + other.seconds,
+            verdicts=other.verdicts,
         )
 
     @property
