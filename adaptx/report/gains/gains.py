@@ -13,12 +13,13 @@ import numpy as np
 
 from adaptx.metrics import METRICS
 from adaptx.report.gains.gain import Gain
+from adaptx.report.gains.permutations import with_enough_permutations
 from adaptx.report.gains.quantities import quantities, total_score
 from adaptx.report.gains.verdict import NO_VERDICTS, Verdicts
 from adaptx.report.gains.verdicts import Comparison, drawn_rows, verdicts, without_interval
 from adaptx.report.results.baselines import Match, is_baseline, match
 from adaptx.report.results.measured import Measurements, Variant
-from adaptx.report.results.pairs import ByLanguage, permuted_gains, resampled_gains
+from adaptx.report.results.pairs import ByLanguage, permuted_gains, resampled_gains, weighted
 from adaptx.report.statistics.bootstrap import RESAMPLES, Floats
 from adaptx.report.statistics.near_edge import LanguageGain, NearEdge, near_edge
 from adaptx.specs import PrimaryComparisons
@@ -32,11 +33,12 @@ def compute_gains(
 ) -> list[Gain]:
     """Return the gains of all variants, ordered by task, metric, variant and quantity.
 
-    resamples: number of bootstrap resamples, and also number of permutations for the p-values.
+    resamples: number of bootstrap resamples, and also least number of permutations for the p-values.
     primary: the recipe's primary comparisons. If they are an average, its gains are one family over all tasks.
     decided: verdicts on contrasts. A gain that is one of these contrasts has its verdict and is in no other family.
     """
-    return verdicts(comparisons(measurements, resamples, primary), decided)
+    compared = comparisons(measurements, resamples, primary)
+    return verdicts(with_enough_permutations(compared, decided), decided)
 
 
 def comparisons(
@@ -89,7 +91,7 @@ def _comparisons(
         usable = [(v, b) for v, b in paired if all(language in resampled[id(v)] for language in weights)]
         if not usable:
             unlike = ["its baseline was not scored on the same rows"] if paired else []
-            found.append(Comparison(replace(alone, note="; ".join(notes + unlike))))
+            found.append(Comparison(gain=replace(alone, note="; ".join(notes + unlike))))
             continue
         by_seed = [total_score(v, metric, weights) - total_score(b, metric, weights) for v, b in usable]
         gained = replace(
@@ -105,14 +107,15 @@ def _comparisons(
         single = [lang for lang in weights if len(np.unique(first.languages[lang].examples.rows)) < 2]
         if single:
             said = f"no interval for {', '.join(single)}: its test set has a single row, which cannot be resampled"
-            found.append(Comparison(replace(gained, note="; ".join([*notes, said]))))
+            found.append(Comparison(gain=replace(gained, note="; ".join([*notes, said]))))
             continue
         redrawn_SR, exchanged_SR = (
-            np.stack([_weighted(drawn[id(variant)], weights) for variant, _ in usable])
+            np.stack([weighted(drawn[id(variant)], weights) for variant, _ in usable])
             for drawn in (resampled, permuted)
         )
         rows = drawn_rows(by_seed, redrawn_SR, exchanged_SR, _near_edge(usable, metric, weights, resampled))
-        found.append(Comparison(gained if rows is not None else without_interval(gained), tuple(by_seed), rows))
+        gained = gained if rows is not None else without_interval(gained)
+        found.append(Comparison(gain=gained, by_seed=tuple(by_seed), rows=rows, pairs=tuple(usable), weights=weights))
     return found
 
 
@@ -177,10 +180,6 @@ def _one_class(same: Sequence[Variant], language: str) -> str:
     found = (variant.languages[language].predicted_class for variant in same)
     classes = dict.fromkeys(each for each in found if each is not None)
     return f"{language} ({' or '.join(classes)})" if classes else ""
-
-
-def _weighted(scores: Mapping[str, Floats], weights: Mapping[str, float]) -> Floats:
-    return np.sum([weight * scores[language] for language, weight in weights.items()], axis=0)
 
 
 def _mean(values: Iterable[float]) -> float:

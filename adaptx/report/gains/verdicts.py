@@ -12,19 +12,20 @@ declares as primary are one family over all tasks. A test that several quantitie
 English alone) is made once, in the first of these families that has it: primary, averages, languages, attributes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 
 from adaptx.report.gains.corrected import corrected
 from adaptx.report.gains.gain import Gain
 from adaptx.report.gains.verdict import NO_VERDICTS, Compared, Verdicts
+from adaptx.report.results.measured import Variant
 from adaptx.report.statistics.bootstrap import LEVEL, Floats, interval
 from adaptx.report.statistics.near_edge import NearEdge
 from adaptx.report.statistics.over_seeds import LEAST_SEEDS
 from adaptx.report.statistics.power import detectable_effect
-from adaptx.report.statistics.randomisation import p_value
+from adaptx.report.statistics.randomisation import count_extreme
 from adaptx.report.statistics.two_way import (
     RowVariance,
     SeedVariance,
@@ -45,6 +46,7 @@ class DrawnRows:
     Attributes:
         low, high: its 95% interval.
         p: its p-value by approximate randomisation.
+        permutations, extreme: number of permutations, and of those as extreme as the gain.
         variance: its variance over rows.
         redrawn_R: its value on each resample; None with three or more seeds, for which it is not needed.
         near_edge: gives its interval if variant and baseline differ on few rows of a language.
@@ -53,6 +55,8 @@ class DrawnRows:
     low: float
     high: float
     p: float
+    permutations: int
+    extreme: int
     variance: RowVariance
     redrawn_R: Floats | None
     near_edge: NearEdge | None = None
@@ -69,18 +73,22 @@ class DrawnRows:
         return detectable_effect(self.variance.mean, 0.0, float("inf"), level)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Comparison:
     """A variant's gain in one quantity before its verdict.
 
     Attributes:
         by_seed: the gain of each seed.
         rows: the gain on redrawn rows; None if it is not tested.
+        pairs: for each seed, the variant and its baseline.
+        weights: language -> its weight in the quantity.
     """
 
     gain: Gain
     by_seed: tuple[float, ...] = ()
     rows: DrawnRows | None = None
+    pairs: tuple[tuple[Variant, Variant], ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @property
     def arms(self) -> Key:
@@ -123,10 +131,14 @@ def drawn_rows(
         return None
     low, high = interval(mean_R) if edge is None else edge.interval()
     variance = row_variance(redrawn_SR)
+    extreme = count_extreme(exchanged_SR.mean(axis=0), float(np.mean(by_seed)))
+    permutations = exchanged_SR.shape[1]
     return DrawnRows(
         low=low,
         high=high,
-        p=p_value(exchanged_SR.mean(axis=0), float(np.mean(by_seed))),
+        p=(1 + extreme) / (1 + permutations),
+        permutations=permutations,
+        extreme=extreme,
         variance=variance if edge is None else replace(variance, mean=max(variance.mean, edge.variance)),
         redrawn_R=mean_R if len(by_seed) < LEAST_SEEDS else None,
         near_edge=edge,
@@ -138,29 +150,34 @@ def verdicts(comparisons: Sequence[Comparison], decided: Verdicts = NO_VERDICTS)
 
     decided: verdicts that were made elsewhere, such as those on declared contrasts. They replace those made here.
     """
-    pooled = pooled_over_arms(comparisons)
-    tests = [_test(comparison, pooled) for comparison in comparisons]
-    families: dict[Key, list[int]] = {}
-    for place in _distinct(comparisons, tests, decided):
-        families.setdefault(comparisons[place].family, []).append(place)
+    tests = uncorrected(comparisons)
     known = decided
-    for family, places in families.items():
+    for family, places in families(comparisons, tests, decided).items():
         found = corrected([test for place in places if (test := tests[place]) is not None], family[-1])
         compared = (comparisons[place].gain.compared for place in places)
         known = known.with_more((each, verdict) for each, verdict in zip(compared, found, strict=True) if each)
     return [_told(comparison, test, known) for comparison, test in zip(comparisons, tests, strict=True)]
 
 
-def _distinct(
+def uncorrected(comparisons: Sequence[Comparison]) -> list[TwoWay | DrawnRows | None]:
+    """Return the test of each comparison before correction; None if it cannot be tested."""
+    pooled = pooled_over_arms(comparisons)
+    return [_test(comparison, pooled) for comparison in comparisons]
+
+
+def families(
     comparisons: Sequence[Comparison], tests: Sequence[TwoWay | DrawnRows | None], decided: Verdicts
-) -> Iterable[int]:
-    """Return the places of the tests to correct: one for each test that is not decided yet, in the order of ranks."""
-    found: dict[Compared, int] = {}
+) -> dict[Key, list[int]]:
+    """Return the places of the tests of each family: one for each test that is not decided elsewhere."""
+    distinct: dict[Compared, int] = {}
     for place in sorted(range(len(tests)), key=lambda place: comparisons[place].rank):
         compared = comparisons[place].gain.compared
         if tests[place] is not None and compared is not None and decided.of(compared) is None:
-            found.setdefault(compared.oriented[0], place)
-    return found.values()
+            distinct.setdefault(compared.oriented[0], place)
+    found: dict[Key, list[int]] = {}
+    for place in distinct.values():
+        found.setdefault(comparisons[place].family, []).append(place)
+    return found
 
 
 def pooled_over_arms(comparisons: Sequence[Comparison]) -> Mapping[Key, SeedVariance | None]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from adaptx.metrics import METRICS
 from adaptx.report.results.measured import Variant
-from adaptx.report.statistics.bootstrap import Floats, resampled_sums
+from adaptx.report.statistics.bootstrap import SEED, Floats, resampled_sums
 from adaptx.report.statistics.randomisation import exchanged_sums
 
 Pair = tuple[Variant, Variant]
@@ -29,9 +29,16 @@ def resampled_gains(pairs: Sequence[Pair], metrics: Sequence[str], resamples: in
     return _over_alike(pairs, metrics, lambda languages, members: _resampled(languages, members, metrics, resamples))
 
 
-def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int) -> GainsOfPairs:
+def permuted_gains(pairs: Sequence[Pair], metrics: Sequence[str], permutations: int, seed: int = SEED) -> GainsOfPairs:
     """Return each variant's gain after it has swapped its predictions with the baseline's on randomly chosen rows."""
-    return _over_alike(pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations))
+    return _over_alike(
+        pairs, metrics, lambda languages, members: _permuted(languages, members, metrics, permutations, seed)
+    )
+
+
+def weighted(gains: ByLanguage, weights: Mapping[str, float]) -> Floats:
+    """Return the weighted sum of the gains in several languages, shape [R]."""
+    return np.sum([weight * gains[language] for language, weight in weights.items()], axis=0)
 
 
 def rows_key(variant: Variant, languages: Sequence[str]) -> RowsKey:
@@ -113,7 +120,7 @@ def _resampled(
 
 
 def _permuted(
-    languages: list[str], members: list[Pair], metrics: Sequence[str], permutations: int
+    languages: list[str], members: list[Pair], metrics: Sequence[str], permutations: int, seed: int
 ) -> Mapping[tuple[int, str, str], Floats]:
     # Exchanging the predictions of a row adds the difference of the two systems' statistics to one sum and subtracts it
     # from the other. The sums of these differences over the exchanged rows are therefore all that has to be drawn.
@@ -128,7 +135,7 @@ def _permuted(
         for language in languages
     }
     examples = {language: members[0][0].languages[language].examples for language in languages}
-    sums = exchanged_sums({language: each for language, (each, _) in columns.items()}, examples, permutations)
+    sums = exchanged_sums({language: each for language, (each, _) in columns.items()}, examples, permutations, seed)
     found: dict[tuple[int, str, str], Floats] = {}
     for language in languages:
         for ((variant, baseline), metric), place in zip(wanted, columns[language][1], strict=True):

@@ -41,8 +41,12 @@ def exchanged_sums(
 
 def p_value(permuted: Floats, observed: float) -> float:
     """Return the two-sided p-value of an observed difference, given those of all permutations, shape [permutations]."""
-    extreme = int(np.count_nonzero(np.abs(permuted) >= abs(observed) - _SAME))
-    return (1 + extreme) / (1 + len(permuted))
+    return (1 + count_extreme(permuted, observed)) / (1 + len(permuted))
+
+
+def count_extreme(permuted: Floats, observed: float) -> int:
+    """Return the number of permutations whose difference is at least as large as the observed one."""
+    return int(np.count_nonzero(np.abs(permuted) >= abs(observed) - _SAME))
 
 
 def _half(generator: np.random.Generator, permutations: int, rows: int) -> Floats:
