@@ -86,4 +86,5 @@ def build(
         title="Quickstart: SNLI before 300 examples of natural-language inference",
         question="Does training on an intermediate task first help zero-shot transfer, and which way of "
         "carrying it over is best?",
+        primary="zero-shot average",
     )
