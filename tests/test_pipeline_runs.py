@@ -343,7 +343,7 @@ def test_predict_and_evaluate_on_the_users_own_files(world, from_the_command_lin
         if each.kind == "evaluate" and each.scores.language == "xa"
     ]
     assert [line["prediction"] for line in lines] == stored.predictions
-    assert [line["row"] for line in lines] == list(range(30))
+    assert [(line["premise"], line["hypothesis"]) for line in lines] == [(a, b) for a, b, _ in pairs]
     for line in lines:
         assert tuple(line["probabilities"]) == tiny.LABELS
         assert sum(line["probabilities"].values()) == pytest.approx(1, abs=1e-5)

@@ -398,7 +398,10 @@ def test_the_command_reads_rows_but_no_torch(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
     records = json.loads(ended.stdout)
     assert {record["task"] for record in records} >= {"nli", "tatoeba"}
-    nli = [record for record in records if record["task"] == "nli" and record["planned"]]
-    assert {record["family_size"] for record in nli} == {len(nli)}
+    planned = [record for record in records if record["planned"]]
+    averages = [record for record in planned if record["quantity"] == "zero-shot average"]
+    assert {record["family_size"] for record in averages} == {len(averages)}, "the recipe's primary family"
+    nli = [record for record in averages if record["task"] == "nli"]
+    assert len(nli) == 5
     assert all(record["clusters"] < record["rows"] <= 300 * len(record["languages"]) for record in nli), "premises"
     assert all(record["detectable"] < record["corrected"] for record in nli)
