@@ -217,7 +217,7 @@ def test_false_alarms_are_rare_and_intervals_hold_the_truth() -> None:
             assert found["rows alone"][0] > 0.2, "the false alarms that this interval is made against"
             alone.append(found["two-way"][1])
             pooled.append(found["two-way, pooled"][1])
-    assert sum(pooled) < 0.6 * sum(alone), "pooling keeps arms that vary little by chance from raising alarms"
+    assert sum(pooled) < 0.75 * sum(alone), "pooling keeps arms that vary little by chance from raising alarms"
     assert np.mean(alarms) <= 0.06
     assert max(alarms) <= 0.08, "one setting's share is known to about 0.01"
     assert np.mean(per_page) <= 0.06
