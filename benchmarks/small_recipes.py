@@ -21,6 +21,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -118,17 +120,26 @@ def run(small: Small, data: str, store: Path, model: str | None, workers: int) -
     print(f"== {small.name}", flush=True)
     asked = [small.file, *small.options, "--data", data, "--store", str(store.absolute())]
     asked += ["--model", model] if model is not None else []
-    left = to_do(asked)
-    began, before = time.perf_counter(), processor_seconds()
-    if left:
-        adaptx("run", *asked, "--workers", str(workers))
     reports = store / "reports"
-    now = Spent(processor_seconds() - before, time.perf_counter() - began, workers) if left else Spent()
-    spent = add(reports / f"{small.name}.seconds.json", now)
+    seconds = reports / f"{small.name}.seconds.json"
+    if to_do(asked):
+        with timed(seconds, workers):
+            adaptx("run", *asked, "--workers", str(workers))
+    spent = add(seconds, Spent())
     adaptx("report", *asked, "--out", str((reports / small.name).absolute()))
     tables = (reports / small.name / "tables.md").read_text(encoding="utf-8")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{small.name}.md").write_text(page(small, spent, tables), encoding="utf-8")
+
+
+@contextmanager
+def timed(file: Path, workers: int) -> Generator[None]:
+    """Add the time of the body to the sum in `file`, also if the body is interrupted: its stages stay stored."""
+    began, before = time.perf_counter(), processor_seconds()
+    try:
+        yield
+    finally:
+        add(file, Spent(processor_seconds() - before, time.perf_counter() - began, workers))
 
 
 def adaptx(*words: str) -> None:
@@ -186,10 +197,11 @@ def page(small: Small, spent: Spent, tables: str) -> str:
             f"Took {spent.processor_seconds:,.0f} processor seconds ({spent.wall_seconds:,.0f} of wall time, with "
             f"other work on the machine; threads: {threads}){without}. "
         )
+    workers = f" --workers {spent.workers}" if spent.workers > 1 else ""
     lines = (
         f"# {small.size.title() if small.question else 'Small'} results: {small.name.replace('_', ' ')}",
         f"{about}These are real rows and small models; the results say nothing about larger ones.",
-        f"    adaptx run {command}\n    adaptx report {command}",
+        f"    adaptx run {command}{workers}\n    adaptx report {command}",
         f"{took}On {platform.machine()}, without a GPU. Python "
         f"{platform.python_version()}, {versions}, adaptx {installed('adaptx')}. Rows used are next to rows expected "
         "below; the data is a mirror with parts of the published sets.",

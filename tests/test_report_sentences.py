@@ -125,10 +125,15 @@ def test_the_advice_is_a_variant_whose_cell_shows_a_gain(gains: list[Gain]) -> N
         assert ("stays clear only if" in said) == (largest_deviation(best) is not None and not best.over_seeds)
         assert ("the highest of those that gain" in said) == (len(up) > 1)
     elif all(rows[gain.variant][1].sign < 0 for gain in tested):
-        assert "train on the target task alone" in said
+        leaves_out = "leave the intermediate task out" in said
+        assert leaves_out == all(gain.over_seeds for gain in tested), "no recommendation with fewer than three seeds"
+        assert "Every intermediate task here made it worse." in said
     else:
         largest = max(gain.corrected_detectable for gain in tested if gain.sign == 0)
         assert f"below {percent(largest)} points could have been missed" in said
+
+
+LOOKS_BEST_ALONE = "the score looks best without an intermediate task."
 
 
 @given(compared())
@@ -138,8 +143,10 @@ def test_advice_on_exploratory_gains_recommends_nothing(gains: list[Gain]) -> No
     said, confirmed = advice(TARGET, gains, {}), advice(TARGET, [replace(g, standing="primary") for g in gains], {})
     assert said.startswith(f"{TARGET.name} (exploratory): ")
     assert ": use " not in said
+    assert "leave the intermediate task out" not in said
     assert "Exploratory: " in comparison_table(TARGET, METRIC, gains).caption
     told, of_primary = said.partition(": ")[2], confirmed.partition(": ")[2]
+    of_primary = of_primary.replace("leave the intermediate task out.", LOOKS_BEST_ALONE)
     assert re.sub(r"^use (variant \d)\.", r"\1 looks best.", of_primary) == told
 
 

@@ -80,3 +80,17 @@ def test_processor_seconds_stand_where_they_are_known(script, tmp_path) -> None:
     assert "Took 28 seconds of wall time with 2 workers" in script.page(
         small, script.add(file, script.Spent(0.0, 3.0, 2)), ""
     )
+
+
+def test_the_time_of_an_interrupted_run_counts(script, tmp_path) -> None:
+    file = tmp_path / "seconds.json"
+    with pytest.raises(KeyboardInterrupt), script.timed(file, 2):
+        raise KeyboardInterrupt
+    once = script.add(file, script.Spent())
+    assert once.wall_seconds > 0
+    assert once.workers == 2
+    with script.timed(file, 1):
+        pass
+    again = script.add(file, script.Spent())
+    assert again.wall_seconds > once.wall_seconds
+    assert again.workers == 2, "the larger number"

@@ -87,10 +87,19 @@ def _cost(gain: Gain, costs: Seconds) -> str:
     return f"it took {seconds(own)} seconds of training in all{against}"
 
 
+def _leave_out(compared: Sequence[Gain]) -> str:
+    """Return what follows if every comparison is a loss. It also holds where the baseline is not trained at all."""
+    if not all(gain.over_seeds for gain in compared):
+        return "these trained models score best without an intermediate task."
+    if all(gain.standing == "primary" for gain in compared):
+        return "leave the intermediate task out."
+    return "the score looks best without an intermediate task."
+
+
 def _use_none(compared: Sequence[Gain]) -> str:
     undecided = [gain for gain in compared if gain.sign == 0]
     if not undecided:
-        return "train on the target task alone. Every intermediate task here made it worse."
+        return f"{_leave_out(compared)} Every intermediate task here made it worse."
     detectable = (gain.corrected_detectable for gain in undecided)
     unseen = max((size for size in detectable if size is not None), default=None)
     limit = (
