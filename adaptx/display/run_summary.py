@@ -1,4 +1,4 @@
-"""What a run did, in words."""
+"""Sentences about the stages that a run carried out."""
 
 from collections.abc import Sequence
 

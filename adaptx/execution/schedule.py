@@ -45,7 +45,7 @@ class Summary:
 
     @property
     def text(self) -> str:
-        """What ran, as `14 stages run in 11 min (6 trainings, 8 evaluations)`."""
+        """The number of stages and their time, such as `14 stages run in 11 min (6 trainings, 8 evaluations)`."""
         return stages_run(self.finished, self.elsewhere, self.seconds)
 
     def __add__(self, other: "Summary") -> "Summary":

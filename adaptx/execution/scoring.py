@@ -103,19 +103,8 @@ def _by_class(task: Task, predicted: Predictions) -> dict[str, Any]:
         return {}
     golds = predicted.golds or ()
     scores = class_scores(predicted.predictions, golds)
-    classes = [
-        {
-            "class": each.name,
-            "rows": each.gold,
-            "predicted": each.predicted,
-            "precision": each.precision,
-            "recall": each.recall,
-            "f1": each.f1,
-        }
-        for each in scores
-    ]
     return {
         "macro_f1": macro_f1(scores),
-        "classes": classes,
+        "classes": [each.record for each in scores],
         "confusion": asdict(confusion_matrix(predicted.predictions, golds)),
     }

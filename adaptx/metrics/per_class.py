@@ -34,6 +34,12 @@ class ClassScore:
     def f1(self) -> float:
         return 2 * self.correct / max(self.predicted + self.gold, 1)
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """The scores as plain values. Shares are in [0, 1]."""
+        shares = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
+        return {"class": self.name, "rows": self.gold, "predicted": self.predicted, **shares}
+
 
 @dataclass(frozen=True, kw_only=True)
 class MajorityClass:

@@ -1,4 +1,4 @@
-"""What the name of a file says: the language of its rows, and whether they are for training or for testing."""
+"""The language of a file's rows, and whether they are for training or for testing, as read from its name."""
 
 import functools
 import re

@@ -22,7 +22,7 @@ _SOME_TAGS, _SOME_LABELS = Tagging(("O", "B-X")), Classification(("a", "b"))
 
 @dataclass(frozen=True, kw_only=True)
 class FileHints:
-    """What the user says about the files. Everything else is found out.
+    """The user's statements about the files. Everything else is read from the files.
 
     task: one of `roles.TASKS`. languages, uses: by file. language: of files that are not in `languages`. columns: role
     -> column, for all files.
@@ -37,7 +37,7 @@ class FileHints:
 
 @dataclass(frozen=True, kw_only=True)
 class OwnFile:
-    """What is known about one file.
+    """One file, with its columns and the rows of each label.
 
     columns: role -> column. labels: number of rows (for tagging: words) of each label, by label.
     """

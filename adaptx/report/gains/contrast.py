@@ -57,7 +57,7 @@ class ContrastResult:
 
     @property
     def compared(self) -> Compared | None:
-        """What the contrast compares; None unless it compares two variants."""
+        """The two variants that the contrast compares, by which its test is found; None if it compares more."""
         if not self.ours:
             return None
         return Compared(

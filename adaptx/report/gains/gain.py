@@ -89,7 +89,7 @@ class Gain:
 
     @property
     def compared(self) -> Compared | None:
-        """What the gain compares; None without a gain."""
+        """The variant and its baseline, by which the gain's test is found; None without a gain."""
         if self.gain is None or self.baseline is None:
             return None
         return Compared(

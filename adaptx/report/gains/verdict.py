@@ -12,7 +12,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """What a test compares: the mean scores of two variants in some languages.
+    """The two sides of a test: the mean scores of two variants in some languages.
 
     Attributes:
         ours, theirs: labels of the variants. The test is about the score of `ours` minus that of `theirs`.

@@ -1,1 +1,1 @@
-"""What the stored scores say before any comparison: measurements, their variants, pairs of rows, suites."""
+"""Stored scores before any comparison: measurements, their variants, pairs of rows, suites."""

@@ -58,12 +58,7 @@ def class_records(measurements: Measurements) -> list[dict[str, Any]]:
             "seed": measured.factors.seed,
             "task": measured.evaluate.task.name,
             "language": measured.evaluate.language,
-            "class": each.name,
-            "rows": each.gold,
-            "predicted": each.predicted,
-            "precision": each.precision,
-            "recall": each.recall,
-            "f1": each.f1,
+            **each.record,
             "macro_f1": measured.macro_f1,
             "fingerprint": measured.fingerprint,
         }
