@@ -2,6 +2,7 @@
 
     python benchmarks/fit_step_memory.py --raw DIR [--cells 24]     # track small steps; continues where it stopped
     python benchmarks/fit_step_memory.py --raw DIR --write          # fit, and write the table into the package
+    python benchmarks/fit_step_memory.py --raw DIR --methods Ia3    # the same for some methods; others keep their lines
 
 Every kind of step (architecture, method, precision, checkpointing, device) is tracked on fake tensors for small
 networks of random sizes, phase by phase and without gradients. A sum of products of sizes is fitted to the result by
@@ -30,13 +31,13 @@ from adaptx.profiling.cell import Cell
 from adaptx.profiling.cuda_kernels import CudaKernels, rounded
 from adaptx.profiling.step import make_step
 from adaptx.profiling.tracker import MemoryPart, Tracker
-from adaptx.specs import Bottleneck, Full, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
+from adaptx.specs import Bottleneck, Full, Ia3, Lora, Method, ModelFamily, ModelSpec, Precision, Shape
 from adaptx.specs.architectures import architecture_of
 from adaptx.specs.linear_maps import SITES
 
 TABLE = Path(__file__).parent.parent / "adaptx" / "costs" / "step_memory.csv"
 ARCHITECTURES = ("bert", "xlm-roberta-xl")
-METHODS = ("Full", "Lora", "Bottleneck")
+METHODS = ("Full", "Lora", "Bottleneck", "Ia3")
 PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 LORA_TIMES = 3
 """Factor by which LoRA needs more cells, because it has more products: one for each kind of site."""
@@ -45,9 +46,9 @@ RIDGE = 1e-6
 Kind = tuple[str, str, str, Precision, bool]
 
 
-def kinds() -> list[Kind]:
+def kinds(methods: Sequence[str] = METHODS) -> list[Kind]:
     """Return every kind of step: (device, architecture, method, precision, gradient_checkpointing)."""
-    every = itertools.product((False, True), ("cuda", "cpu"), ARCHITECTURES, METHODS, PRECISIONS)
+    every = itertools.product((False, True), ("cuda", "cpu"), ARCHITECTURES, methods, PRECISIONS)
     return [
         (device, architecture, method, precision, gradient_checkpointing)
         for gradient_checkpointing, device, architecture, method, precision in every
@@ -65,9 +66,9 @@ def draw(kind: Kind, number: int) -> Cell:
     # A single layer is a special case, because nothing below its first module needs gradients.
     shape = Shape(architecture, rng.choice((5, 2, 3, 4)), heads * size, inner, heads, 1_000, 514)
     method: Method = Full()
-    if name == "Lora":
+    if name in ("Lora", "Ia3"):
         sites = tuple(site for site in SITES if rng.random() < 0.5) or ("query", "value")
-        method = Lora(rank=rng.choice((4, 8, 16, 64)), sites=sites)
+        method = Lora(rank=rng.choice((4, 8, 16, 64)), sites=sites) if name == "Lora" else Ia3(sites)
     elif name == "Bottleneck":
         method = Bottleneck(reduction_factor=rng.choice((2, 4, 16)))
     model = ModelSpec("a/network", ModelFamily.ENCODER, shape=shape)
@@ -88,10 +89,10 @@ def track(cell: Cell) -> dict[str, int]:
     return {phase: tracker.peak([phase], without=standing).bytes for phase in PHASES}
 
 
-def gather(folder: Path, cells: int) -> None:
+def gather(folder: Path, cells: int, methods: Sequence[str]) -> None:
     """Track the cells that the folder does not hold yet: first one cell of each kind, then the second, and so on."""
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = itertools.product(range(LORA_TIMES * cells), kinds())
+    wanted = itertools.product(range(LORA_TIMES * cells), kinds(methods))
     for number, kind in ((number, kind) for number, kind in wanted if number < cells or kind[2] == "Lora"):
         name = "-".join((*kind[:4], "gradient_checkpointing" if kind[4] else "kept", str(number)))
         path = folder / f"{name}.json"
@@ -112,10 +113,10 @@ def solve(products_CP: NDArray[Any], bytes_CH: NDArray[Any]) -> NDArray[Any]:
     return np.linalg.solve(normal_PP, matrix_CP.T @ (bytes_CH / peaks_C1)) / sizes_P[:, None]
 
 
-def fit(folder: Path) -> list[list[str]]:
+def fit(folder: Path, methods: Sequence[str]) -> list[list[str]]:
     """Return the lines of the table, and print the errors."""
     lines: list[list[str]] = []
-    for kind in kinds():
+    for kind in kinds(methods):
         device, architecture, method, precision, gradient_checkpointing = kind
         kept = "gradient_checkpointing" if gradient_checkpointing else "all kept"
         start = "-".join((*kind[:4], "gradient_checkpointing" if gradient_checkpointing else "kept", ""))
@@ -151,24 +152,27 @@ def left_out(matrix_CP: NDArray[Any], bytes_CH: NDArray[Any]) -> NDArray[Any]:
     return errors_C
 
 
-def write(lines: Sequence[Sequence[str]]) -> None:
+def write(lines: Sequence[Sequence[str]], methods: Sequence[str]) -> None:
+    """Write the lines into the package's table, in place of those of the same methods."""
+    with TABLE.open(newline="") as file:
+        header, *old = csv.reader(file)
+    kept = [line for line in old if line[header.index("method")] not in methods]
     with TABLE.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["device", "architecture", "method", "precision", "activations", "phase", "product", "bytes"])
-        writer.writerows(lines)
+        csv.writer(file, lineterminator="\n").writerows([header, *kept, *lines])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--raw", type=Path, required=True, help="folder of the tracked steps, one file per cell")
     parser.add_argument("--cells", type=int, default=24, help="cells per kind (default 24)")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, help="methods to fit (default all)")
     parser.add_argument("--write", action="store_true", help="fit these steps, and write the package's table")
     arguments = parser.parse_args()
     if not arguments.write:
-        gather(arguments.raw, arguments.cells)
-    lines = fit(arguments.raw)
+        gather(arguments.raw, arguments.cells, arguments.methods)
+    lines = fit(arguments.raw, arguments.methods)
     if arguments.write:
-        write(lines)
+        write(lines, arguments.methods)
 
 
 if __name__ == "__main__":

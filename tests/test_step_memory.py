@@ -1,6 +1,7 @@
 """The closed form of a step's peak memory against the tracked step, and what plan and run say with it."""
 
 import dataclasses
+import itertools
 import random
 
 import pytest
@@ -12,14 +13,15 @@ from adaptx.catalog import E5_SMALL, QWEN3_600M, SNLI, XLMR_BASE
 from adaptx.costs.memory_check import too_large, unpredicted
 from adaptx.costs.room import CONTEXT_BYTES, RESERVE, context_bytes, fits, halvings, needed_bytes
 from adaptx.costs.stages import cost, training_peak_bytes
-from adaptx.costs.step_memory import PackedRow, StepSize, step_peak_bytes
+from adaptx.costs.step_memory import PackedRow, StepSize, step_peak_bytes, weight_bytes
 from adaptx.planning.identity import Identities
 from adaptx.planning.plan import Node
 from adaptx.profiling.cell import Cell
 from adaptx.profiling.prediction import Prediction, predict
 from adaptx.sources.sources import Sources
-from adaptx.specs import Bottleneck, Full, Lora, ModelSpec, Resources, Shape, Train, TrainConfig
+from adaptx.specs import Bottleneck, Full, Ia3, Lora, Method, ModelSpec, Resources, Shape, Train, TrainConfig
 from adaptx.specs.linear_maps import SITES
+from adaptx.specs.methods import METHODS as EVERY_METHOD
 
 TOLERANCE = 0.1
 NAMELESS = ModelSpec("owner/model")
@@ -28,6 +30,8 @@ METHODS = {
     "lora": Lora(),
     "lora everywhere": Lora(rank=16, alpha=32, sites=SITES),
     "bottleneck": Bottleneck(),
+    "ia3": Ia3(),
+    "ia3 everywhere": Ia3(SITES),
 }
 SHAPES = {
     "bert": Shape("bert", 5, 192, 768, 6, 3_000, 512),
@@ -69,7 +73,22 @@ def test_the_closed_form_is_near_the_tracked_step(name, method, device, precisio
     assert closed_form(cell) == pytest.approx(predict(cell).peak_memory_bytes, rel=TOLERANCE)
 
 
-@pytest.mark.parametrize("method", [Full(), Lora()], ids=["full", "lora"])
+@pytest.mark.parametrize("kind", EVERY_METHOD)
+def test_every_method_has_a_memory_prediction(kind: type[Method]) -> None:
+    method = kind.of_size(8, 16)
+    architectures = ("bert",) if isinstance(method, Bottleneck) else ("bert", "xlm-roberta-xl")
+    for architecture, device, precision, recomputes in itertools.product(
+        architectures, ("cpu", "cuda"), ("fp32", "bf16"), (False, True)
+    ):
+        step = StepSize(
+            SHAPES[architecture], method, precision, PackedRow(512, 64), False, 1_000, 0, recomputes, device
+        )
+        found = step_peak_bytes(step)
+        assert found is not None, (architecture, device, precision, recomputes)
+        assert found > weight_bytes(step)
+
+
+@pytest.mark.parametrize("method", [Full(), Lora(), Ia3()], ids=["full", "lora", "ia3"])
 @pytest.mark.parametrize("model", [E5_SMALL, XLMR_BASE], ids=lambda model: model.name)
 def test_it_holds_for_real_sizes(model, method) -> None:
     cell = Cell(model, method, 16, 128, "bf16", device="cuda")

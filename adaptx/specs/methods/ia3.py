@@ -75,9 +75,24 @@ class Ia3(Method):
         raise AssertionError(self.fuse_refusal)
 
     def step_sizes(self, shape: Shape) -> StepSizes:
-        # `scaled` is the number of activations per token that one layer scales, `nA` the entries of all vectors.
-        scaled = self._layer_entries(shape.linear_maps)
-        return StepSizes({}, {"scaled": scaled}, {"nA": shape.layers * scaled})
+        # In the names, D is the hidden size, I the intermediate size, nA the number of entries in all vectors, and
+        # `outputs` the number of outputs per token that one layer scales. `D if q, k or v` is D if one of these is a
+        # site, and otherwise 0. Scaled activations are in fp32 while they are computed, also under bf16.
+        maps, hidden, inner = shape.linear_maps, shape.hidden_size, shape.intermediate_size
+        attends = bool({"query", "key", "value"} & set(self.sites))
+        comes_down = "down" in self.sites
+        outputs = sum(maps[site][1] for site in with_companions(self.sites) if site in maps and site != "down")
+        once: dict[str, float] = {
+            "D unless q, k or v": hidden * (not attends),
+            "I if up or down": inner * ("up" in self.sites or comes_down),
+            "I if down": inner * comes_down,
+        }
+        kept: dict[str, float] = {
+            "outputs": outputs,
+            "I if down": inner * comes_down,
+            "D if q, k or v": hidden * attends,
+        }
+        return StepSizes(once, kept, {"nA": shape.layers * self._layer_entries(maps)})
 
     def _layer_entries(self, maps: dict[str, tuple[int, int]]) -> int:
         placed = (site for site in with_companions(self.sites) if site in maps)
