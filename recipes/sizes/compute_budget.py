@@ -59,7 +59,7 @@ SIZES = {
         budgets=((1_000, 1, 16), (4_000, 1, 16), (1_000, 4, 16), (16_000, 1, 16), (4_000, 1, 64)),
         targets={NLI: {"limit": 1_600, "epochs": 3}},
         test_rows=450,
-        middle={},
+        middle={"the middle one": (4_000, 1, 16)},
         contrasts=(("snli", "nli", ("aym", "gn", "quy")),),
         named=((16_000, 1, 16), (1_000, 1, 16), (1_000, 4, 16), (4_000, 1, 16), (4_000, 1, 64)),
     ),
@@ -72,6 +72,7 @@ SIZES["small"] = SimpleNamespace(
         "budgets": ((16, 1, 16), (16, 4, 16), (64, 1, 16), (64, 1, 64)),
         "targets": {NLI: {"limit": 48, "epochs": 1}},
         "test_rows": 30,
+        "middle": {},
         "named": ((64, 1, 16), (16, 1, 16), (16, 4, 16), (64, 1, 16), (64, 1, 64)),
     }
 )
