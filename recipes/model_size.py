@@ -20,16 +20,13 @@ a difference, not a trend. Small size: the medium size with few rows and cut mod
 """
 
 from collections import defaultdict
-from functools import cache
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from adaptx import (
-    Contrast, Evaluate, ModelSpec, Pretrained, Recipe, Sequential, Start, Task, Term, Train, TrainConfig, evaluations,
-    tune,
-)  # fmt: skip
+from adaptx import Contrast, Evaluate, ModelSpec, Recipe, Term, evaluations
 from adaptx.catalog import MLQA
 from sizes.model_size import SIZES
+from sizes.trainings import searched_trainings
 
 
 def build(
@@ -42,39 +39,15 @@ def build(
     """
     chosen = SIZES[size]
     models = (*chosen.models[:-1], model) if model else chosen.models
-    first_task, first_target = next(iter(chosen.before)), next(iter(chosen.targets))
-
-    def train(
-        checkpoint: ModelSpec, task: Task, seed: int, rate: Any, start: Start, limit=None, **more
-    ) -> Train:  # fmt: skip
-        tokens = 384 if task.reads_passages else 128
-        config = TrainConfig(rate, seed=seed, precision="bf16", max_length=tokens, **chosen.settings, **more)
-        return Train(checkpoint, task, chosen.method, config, start, limit=limit)
-
-    @cache
-    def intermediate(checkpoint: ModelSpec, task: Task, seed: int) -> Train:
-        alone = rate(checkpoint, first_target, False)
-        return train(checkpoint, task, seed, alone, Pretrained(), **chosen.before[task])
-
-    @cache
-    def rate(checkpoint: ModelSpec, task: Task, is_continued: bool) -> Any:
-        """Search for a target's rate, from the checkpoint or after the first intermediate task."""
-
-        def trial(value: float, seed: int) -> Train:
-            start = Sequential(intermediate(checkpoint, first_task, seed)) if is_continued else Pretrained()
-            return train(checkpoint, task, seed, value, start, **chosen.targets[task])
-
-        return tune(trial, chosen.grid, seeds=(101,), limit=500)
-
+    intermediate, target = searched_trainings(chosen)
     scored: dict[tuple[str, str, ModelSpec], list[Evaluate]] = defaultdict(list)
     for checkpoint, seed in product(models, seeds or chosen.seeds):
         before = {task.name: intermediate(checkpoint, task, seed) for task in chosen.before}
-        starts = {"none": Pretrained(), **{name: Sequential(trained) for name, trained in before.items()}}
-        for (task, amount), (name, start) in product(chosen.targets.items(), starts.items()):
-            trained = train(checkpoint, task, seed, rate(checkpoint, task, name != "none"), start, **amount)
+        for task, (name, trained) in product(chosen.targets, {"none": None, **before}.items()):
+            measured = target(checkpoint, task, seed, trained)
             # A model that was trained on XQuAD's English rows is also evaluated on MLQA.
             for answered in (task, MLQA) if task.name == "xquad_12" else (task,):
-                scored[answered.name, name, checkpoint] += evaluations(trained, answered, limit=chosen.test_rows)
+                scored[answered.name, name, checkpoint] += evaluations(measured, answered, limit=chosen.test_rows)
         for task, (name, embedder) in product(chosen.retrieved, {"none": checkpoint, **before}.items()):
             scored[task.name, name, checkpoint] += evaluations(embedder, task)
 

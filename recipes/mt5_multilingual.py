@@ -23,16 +23,13 @@ rows, to test that it runs.
 """
 
 from collections import defaultdict
-from functools import cache
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from adaptx import (
-    Contrast, Evaluate, Mixture, ModelSpec, Pretrained, Recipe, Sequential, Start, Task, Term, Train, TrainConfig,
-    evaluations, tune,
-)  # fmt: skip
+from adaptx import Contrast, Evaluate, ModelSpec, Recipe, Term, evaluations
 from adaptx.catalog import TYDIQA
 from sizes.mt5_multilingual import SIZES
+from sizes.trainings import searched_trainings
 
 
 def build(
@@ -41,38 +38,13 @@ def build(
 ) -> Recipe:  # fmt: skip
     """Return a recipe with each target alone, and after each intermediate task in English or in many languages."""
     chosen, models = SIZES[size], (model,) if model else SIZES[size].models
-    first_task, first_target = next(iter(chosen.before)), next(iter(chosen.targets))
-
-    def train(
-        checkpoint: ModelSpec, task: Task | Mixture, seed: int, rate: Any, start: Start, limit=None, **more
-    ) -> Train:  # fmt: skip
-        tokens = 384 if task.reads_passages else 128
-        config = TrainConfig(rate, seed=seed, precision="bf16", max_length=tokens, **chosen.settings, **more)
-        return Train(checkpoint, task, chosen.method, config, start, limit=limit)
-
-    @cache
-    def intermediate(checkpoint: ModelSpec, task: Task | Mixture, seed: int) -> Train:
-        alone = rate(checkpoint, first_target, False)
-        return train(checkpoint, task, seed, alone, Pretrained(), **chosen.before[task])
-
-    @cache
-    def rate(checkpoint: ModelSpec, task: Task, is_continued: bool) -> Any:
-        """Search for a target's rate, from the checkpoint or after the first intermediate task."""
-
-        def trial(value: float, seed: int) -> Train:
-            start = Sequential(intermediate(checkpoint, first_task, seed)) if is_continued else Pretrained()
-            return train(checkpoint, task, seed, value, start, **chosen.targets[task])
-
-        return tune(trial, chosen.grid, seeds=(101,), limit=500)
-
+    intermediate, target = searched_trainings(chosen)
     scored: dict[tuple[str, str, ModelSpec], list[Evaluate]] = defaultdict(list)
     for checkpoint, seed in product(models, seeds or chosen.seeds):
         before = {task.name: intermediate(checkpoint, task, seed) for task in chosen.before}
-        starts = {name: Sequential(trained) for name, trained in before.items()}
-        for task, (name, start) in product(chosen.targets, {"none": Pretrained(), **starts}.items()):
-            settings = chosen.targets[task]
-            trained = train(checkpoint, task, seed, rate(checkpoint, task, name != "none"), start, **settings)
-            scored[task.name, name, checkpoint] += evaluations(trained, task, limit=chosen.test_rows)
+        for task, (name, trained) in product(chosen.targets, {"none": None, **before}.items()):
+            measured = target(checkpoint, task, seed, trained)
+            scored[task.name, name, checkpoint] += evaluations(measured, task, limit=chosen.test_rows)
         # A model that is trained only on TyDiQA's English rows has a published score to compare with.
         if TYDIQA in chosen.before:
             scored["tydiqa", "none", checkpoint] += evaluations(before["tydiqa"], TYDIQA, limit=chosen.test_rows)

@@ -20,15 +20,12 @@ that has run it holds them. Small size: the medium size with few rows, to test t
 """
 
 from collections import defaultdict
-from functools import cache
 from itertools import product
-from typing import Any, Literal
+from typing import Literal
 
-from adaptx import (
-    Contrast, Evaluate, Mixture, ModelSpec, Pretrained, Recipe, Sequential, Start, Task, Term, Train, TrainConfig,
-    difference, evaluations, tune,
-)  # fmt: skip
+from adaptx import Contrast, Evaluate, ModelSpec, Recipe, Term, difference, evaluations
 from sizes.sub1b_gap import SIZES
+from sizes.trainings import searched_trainings
 
 
 def build(
@@ -37,37 +34,13 @@ def build(
 ) -> Recipe:  # fmt: skip
     """Return a recipe with each target alone, after each single task and after their mixtures, per model and seed."""
     chosen, models = SIZES[size], (model,) if model else SIZES[size].models
-    first_task, first_target = next(iter(chosen.before)), next(iter(chosen.targets))
-
-    def train(
-        checkpoint: ModelSpec, task: Task | Mixture, seed: int, rate: Any, start: Start, limit=None, **more
-    ) -> Train:  # fmt: skip
-        tokens = chosen.passage_tokens if task.reads_passages else 128
-        config = TrainConfig(rate, seed=seed, precision="bf16", max_length=tokens, **chosen.settings, **more)
-        return Train(checkpoint, task, chosen.method, config, start, limit=limit)
-
-    @cache
-    def intermediate(checkpoint: ModelSpec, task: Task | Mixture, seed: int) -> Train:
-        alone = rate(checkpoint, first_target, False)
-        return train(checkpoint, task, seed, alone, Pretrained(), **chosen.before[task])
-
-    @cache
-    def rate(checkpoint: ModelSpec, task: Task, is_continued: bool) -> Any:
-        """Search for a target's rate, from the checkpoint or after the first intermediate task."""
-
-        def trial(value: float, seed: int) -> Train:
-            start = Sequential(intermediate(checkpoint, first_task, seed)) if is_continued else Pretrained()
-            return train(checkpoint, task, seed, value, start, **chosen.targets[task])
-
-        return tune(trial, chosen.grid, seeds=(101,), limit=500)
-
+    intermediate, target = searched_trainings(chosen, chosen.passage_tokens)
     scored: dict[tuple[str, str, ModelSpec], list[Evaluate]] = defaultdict(list)
     for checkpoint, seed, task in product(models, seeds or chosen.seeds, chosen.targets):
-        starts = {each.name: Sequential(intermediate(checkpoint, each, seed)) for each in chosen.before}
-        for name, start in {"none": Pretrained(), **starts}.items():
-            found = rate(checkpoint, task, name != "none")
-            trained = train(checkpoint, task, seed, found, start, **chosen.targets[task])
-            scored[task.name, name, checkpoint] += evaluations(trained, task, limit=chosen.test_rows)
+        before = {each.name: intermediate(checkpoint, each, seed) for each in chosen.before}
+        for name, trained in {"none": None, **before}.items():
+            measured = target(checkpoint, task, seed, trained)
+            scored[task.name, name, checkpoint] += evaluations(measured, task, limit=chosen.test_rows)
 
     def side(task: str, *names: str, at: tuple[ModelSpec, ...] = models) -> tuple[Evaluate, ...]:
         return tuple(each for name in names for checkpoint in at for each in scored[task, name, checkpoint])
